@@ -1,0 +1,68 @@
+package mail
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// Letter is a message that has come in whole and is filed nowhere yet.
+type Letter struct {
+	Trace    TraceID
+	Envelope Envelope
+	Body     SealedBody
+	Prefix   []byte // Received, and what else we put in front; complete CRLF lines
+	Summary  []byte // proto/message's encoding
+	Thread   ThreadKeys
+	Arrived  time.Time
+	Account  AccountID // whose submission it is; 0 for mail from outside
+	Role     string    // which door: "msa", "mta/inbound", "mda/lmtp", "mta/bounce"
+	Peer     string    // who brought it, for the trail
+	TLS      string
+}
+
+// Size is the size of the message as it will be stored.
+func (l *Letter) Size() int64 { return int64(len(l.Prefix)) + l.Body.Size() }
+
+// Planner says what becomes of a letter for one local recipient (the mda). It writes nothing.
+// A refusal (over quota, a rule's reject) is an error whose sentence is the reply to the sender.
+type Planner interface {
+	Plan(ctx context.Context, r LocalRecipient, l *Letter) (Plan, error)
+}
+
+// Plan is what is to be done with a letter for one recipient: changes for the set that commits it,
+// its Record events among them.
+type Plan struct {
+	Changes []Change
+}
+
+// Poster turns a message that a role composes (a report, a reply) into changes for a set
+// of the caller's, so that cause and consequence are one commit.
+type Poster interface {
+	// Post writes the message by calling write, resolves and plans its recipients. The posting must be
+	// discarded once its set was committed or given up.
+	Post(ctx context.Context, env Envelope, write func(io.Writer) error) (Posting, error)
+}
+
+// Posting is a composed message on its way into a set.
+type Posting struct {
+	Trace   TraceID
+	Changes []Change
+	Discard func()
+}
+
+// Submission is a message one of our users sends.
+type Submission struct {
+	Account  AccountID
+	Envelope Envelope
+	Peer     string // for Received and the trail
+	Hello    string // the client's EHLO word; "" where there is none
+	With     string // RFC 3848 word: ESMTPSA, HTTP ...
+	TLS      string
+	Body     io.Reader // CRLF lines
+}
+
+// Submitter takes mail from our users: authorises the sender, repairs the header, commits (the msa).
+type Submitter interface {
+	Submit(ctx context.Context, s Submission) (TraceID, error)
+}
