@@ -1,0 +1,14 @@
+// Package directory decides who an address is and whether somebody is who they say.
+//
+// It reads domains, accounts, aliases and credentials through mail.Directory and answers two questions for all
+// roles: what an envelope recipient stands for (Resolver), and whether a name and a secret
+// belong to an account (Authenticator). It also makes the credentials that the operator's agent stores
+// (NewCredential).
+//
+// Invariants: an answer never depends on a cache that a change could leave stale; expansion of aliases
+// ends, whatever they point at; a failed login costs the same time whether or not the name exists, and its error does not
+// tell; no more than a fixed number of password hashes run at once, so that guessing cannot take
+// the machine's memory; no secret is logged or kept in clear.
+//
+// RFC 5321 3.6.2 and 4.5.1 (postmaster), RFC 5233 (subaddresses), RFC 4616, RFC 5802, RFC 7677, RFC 9106 (Argon2).
+package directory
