@@ -1,0 +1,63 @@
+# Postrider's chores. `make test` is everything a change must pass; it needs Go, make and a Debian or Ubuntu system.
+
+GO      ?= go
+FUZZTIME ?= 1m
+# How often test/crash kills a server in `make crash` and in `make soak`.
+KILLS      ?= 100
+SOAKKILLS  ?= 1000
+RAPIDCHECKS ?= 20000
+# The checkers stay out of go.mod: they are no part of the product.
+STATICCHECK  ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCILINT ?= github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.PHONY: demo build deps test format vet check race fuzz bench soak crash interop rfc
+
+# The whole system on loopback with a throw-away directory.
+demo:
+	$(GO) run ./cmd/postrider demo
+
+build:
+	CGO_ENABLED=0 $(GO) build -o postrider ./cmd/postrider
+
+# Programs by others that the suites talk to.
+deps:
+	tools/install-test-deps.sh
+
+test: deps format vet
+	CGO_ENABLED=0 $(GO) test -timeout 20m ./...
+
+format:
+	tools/check-format.sh
+
+vet:
+	$(GO) vet ./...
+
+# Format, vet and the linters. Without a network the linters are left out, and it says so.
+check: format vet
+	tools/lint.sh $(STATICCHECK) ./...
+	tools/lint.sh $(GOLANGCILINT) run ./...
+
+race:
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m ./...
+
+# Every fuzz target, one after the other, each for FUZZTIME. PACKAGES narrows it.
+fuzz:
+	FUZZTIME=$(FUZZTIME) tools/fuzz.sh $(or $(PACKAGES),./...)
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem $(or $(PACKAGES),./...)
+
+interop: deps
+	CGO_ENABLED=0 $(GO) test -count 1 -timeout 15m -v ./test/interop/...
+
+crash:
+	CRASH_KILLS=$(KILLS) CGO_ENABLED=0 $(GO) test -count 1 -timeout 60m -v ./test/crash/...
+
+# Hours, not minutes: many more kills, and property tests with many more cases.
+soak:
+	CRASH_KILLS=$(SOAKKILLS) CGO_ENABLED=0 $(GO) test -count 1 -timeout 8h -v ./test/crash/...
+	tools/rapid.sh $(RAPIDCHECKS)
+
+# Writes docs/rfc.md anew from the RFC references in the code.
+rfc:
+	$(GO) run ./tools/rfcindex/cmd -o docs/rfc.md
