@@ -1,0 +1,105 @@
+package inbound
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+
+	"github.com/postrider/postrider/infra/smtpd"
+	"github.com/postrider/postrider/mail"
+	"github.com/postrider/postrider/proto/smtp"
+	"github.com/postrider/postrider/service/intake"
+)
+
+const role = "mta/inbound"
+
+// Door makes sessions for hosts that bring mail. It implements smtpd.Backend.
+type Door struct {
+	Intake   *intake.Intake
+	Resolver mail.Resolver
+	Names    Names // may be nil: clients are then known by address alone
+	Log      *slog.Logger
+}
+
+// Names tells what an address calls itself, verified both ways; "" when it does not say or cannot be told soon.
+type Names interface {
+	ReverseName(ctx context.Context, ip net.IP) string
+}
+
+// NewSession greets anybody.
+func (d *Door) NewSession(_ context.Context, c *smtpd.Conn) (smtpd.Session, error) {
+	return &session{door: d, conn: c, log: d.Log.With("role", role, "session", c.ID, "peer", c.Remote.String())}, nil
+}
+
+// session is one connection's state.
+type session struct {
+	door *Door
+	conn *smtpd.Conn
+	log  *slog.Logger
+
+	env  mail.Envelope
+	size int64 // declared
+	to   []intake.Recipient
+}
+
+// Mail begins a transaction.
+func (s *session) Mail(_ context.Context, m *smtp.Mail) error {
+	env, err := intake.Envelope(m)
+	if err != nil {
+		return err
+	}
+	s.env, s.size = env, m.Size
+	return nil
+}
+
+// Rcpt accepts a recipient that is ours and has room, or refuses it with the reason.
+func (s *session) Rcpt(ctx context.Context, r *smtp.Rcpt) error {
+	p, err := intake.Path(r.To)
+	if err != nil {
+		return err
+	}
+	res, err := s.door.Resolver.Resolve(ctx, p, s.size)
+	if err != nil {
+		s.refused(p, err)
+		return err
+	}
+	s.env.To = append(s.env.To, p)
+	s.to = append(s.to, intake.Recipient{Path: p, Resolution: res})
+	return nil
+}
+
+// refused notes a refusal in log and trail.
+func (s *session) refused(p mail.Path, err error) {
+	s.log.Info("recipient refused", "from", string(s.env.From), "to", string(p), "kind", mail.KindOf(err).String(), "reason", err.Error())
+	s.door.Intake.Rejections.Add(mail.Event{From: s.env.From, To: p, Role: role, Peer: intake.Peer(s.conn), Reason: mail.Sentence(err)})
+}
+
+// Data takes the message. Its 250 is given only after the commit.
+func (s *session) Data(ctx context.Context, body io.Reader) (*smtp.Reply, error) {
+	content, err := s.door.Intake.Receive(ctx, body)
+	if err != nil {
+		s.log.Info("message refused", "from", string(s.env.From), "reason", err.Error())
+		return nil, err
+	}
+	defer content.Body.Discard()
+	l := s.door.Intake.Letter(content, s.env)
+	l.Role, l.Peer, l.TLS = role, intake.Peer(s.conn), intake.TLSWords(s.conn.TLS)
+	name := ""
+	if s.door.Names != nil {
+		name = s.door.Names.ReverseName(ctx, intake.IP(s.conn.Remote))
+	}
+	l.Prefix = s.door.Intake.Received(s.conn, l, name)
+	if err := s.door.Intake.Commit(ctx, l, s.to); err != nil {
+		s.log.Warn("message not taken", "trace", string(l.Trace), "from", string(s.env.From), "error", err)
+		return nil, err
+	}
+	s.log.Info("message taken", "trace", string(l.Trace), "message_id", l.Thread.MessageID, "from", string(s.env.From), "recipients", len(s.env.To), "size", l.Size())
+	return intake.Taken(l), nil
+}
+
+// Reset ends the transaction.
+func (s *session) Reset() { s.env, s.size, s.to = mail.Envelope{}, 0, nil }
+
+// Close ends the connection.
+func (s *session) Close() {}
