@@ -125,7 +125,7 @@ func (r *Reader) ReadLine(limit int) ([]byte, error) {
 			return checkLine(line)
 		}
 		if r.w-r.r == len(r.buf) {
-			if len(long)+len(r.buf) > limit+2 {
+			if dropped > 0 || len(long)+len(r.buf) > limit+2 {
 				dropped += len(long) + len(r.buf)
 				long = nil
 			} else {

@@ -29,7 +29,7 @@ func TestReadLine(t *testing.T) {
 		{strings.Repeat("x", 100) + "\r\nc\r\n", []result{{strings.Repeat("x", 100), nil}, {"c", nil}}},
 		{strings.Repeat("x", 101) + "\r\nc\r\n", []result{{"", ErrLineTooLong}, {"c", nil}}},
 		{strings.Repeat("x", 5000) + "\r\nc\r\n", []result{{"", ErrLineTooLong}, {"c", nil}}},
-		{strings.Repeat("x", maxDrain+8192), []result{{"", ErrLineEndless}}},
+		{strings.Repeat("x", maxDrain+8192) + "\r\n", []result{{"", ErrLineEndless}}},
 		{"NOOP", []result{{"", io.ErrUnexpectedEOF}}},
 		{strings.Repeat("x", 200), []result{{"", io.ErrUnexpectedEOF}}},
 		{"", []result{{"", io.EOF}}},
