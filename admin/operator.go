@@ -1,0 +1,86 @@
+package admin
+
+import (
+	"context"
+	"io"
+)
+
+// Operator is everything an operator can do. Operations does it; httpapi.Client asks a running server to.
+type Operator interface {
+	DomainOperator
+	AccountOperator
+	AliasOperator
+	QueueOperator
+	MessageOperator
+	SystemOperator
+}
+
+// DomainOperator looks after the domains that are ours.
+type DomainOperator interface {
+	// AddDomain makes a domain ours. Exists.
+	AddDomain(ctx context.Context, r NewDomain) (Domain, error)
+	// Domains lists the domains by name.
+	Domains(ctx context.Context, r Nothing) (DomainList, error)
+	// UpdateDomain changes a domain's settings. NotFound.
+	UpdateDomain(ctx context.Context, r DomainUpdate) (Domain, error)
+	// RemoveDomain gives a domain up. NotFound; Conflict while it has accounts or aliases.
+	RemoveDomain(ctx context.Context, r DomainName) (Domain, error)
+}
+
+// AccountOperator looks after accounts.
+type AccountOperator interface {
+	// AddAccount makes an account. Exists; NotFound when its domain is not ours.
+	AddAccount(ctx context.Context, r NewAccount) (AddedAccount, error)
+	// Accounts lists accounts by address.
+	Accounts(ctx context.Context, r AccountFilter) (AccountList, error)
+	// Account shows one account with what belongs to it. NotFound.
+	Account(ctx context.Context, r AccountName) (AccountDetail, error)
+	// UpdateAccount changes an account's settings. NotFound.
+	UpdateAccount(ctx context.Context, r AccountUpdate) (Account, error)
+	// SetPassword replaces an account's password. NotFound.
+	SetPassword(ctx context.Context, r PasswordChange) (PasswordChanged, error)
+	// RemoveAccount deletes an account and all its mail. NotFound.
+	RemoveAccount(ctx context.Context, r AccountName) (Account, error)
+}
+
+// AliasOperator looks after aliases.
+type AliasOperator interface {
+	// AddAlias makes an alias. Exists; NotFound when its domain is not ours.
+	AddAlias(ctx context.Context, r NewAlias) (Alias, error)
+	// Aliases lists aliases by address.
+	Aliases(ctx context.Context, r AliasFilter) (AliasList, error)
+	// RemoveAlias deletes an alias. NotFound.
+	RemoveAlias(ctx context.Context, r AliasName) (Alias, error)
+}
+
+// QueueOperator looks after mail on its way out.
+type QueueOperator interface {
+	// Queued lists messages by number.
+	Queued(ctx context.Context, r QueueFilter) (QueueList, error)
+	// QueuedMessage shows one message. NotFound.
+	QueuedMessage(ctx context.Context, r QueueNumber) (QueueEntry, error)
+	// ActOnQueue does something to messages. NotFound when none of those named is there.
+	ActOnQueue(ctx context.Context, r QueueAction) (QueueActed, error)
+}
+
+// MessageOperator follows and sends messages.
+type MessageOperator interface {
+	// Trace shows the whole way of messages. NotFound when nothing is known.
+	Trace(ctx context.Context, r TraceQuery) (TraceReport, error)
+	// Send hands in a message as one of our accounts. Lines may end in LF or CRLF.
+	Send(ctx context.Context, r SendRequest, message io.Reader) (Sent, error)
+}
+
+// SystemOperator looks at the system itself.
+type SystemOperator interface {
+	// Status tells how the system is.
+	Status(ctx context.Context, r Nothing) (Status, error)
+	// Verify reads everything that is stored and names what is damaged. progress, where given, is called now and
+	// then, by one goroutine at a time.
+	Verify(ctx context.Context, r VerifyRequest, progress func(Progress)) (VerifyReport, error)
+	// Compact gives the room of deleted mail back to the disk.
+	Compact(ctx context.Context, r Nothing) (CompactReport, error)
+}
+
+// Nothing is the request of an operation that needs to be told nothing.
+type Nothing struct{}
