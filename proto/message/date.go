@@ -62,6 +62,8 @@ func (d *dateParser) word(w string) bool {
 	switch {
 	case d.zone != nil:
 		return true // what follows the zone tells nothing
+	case d.day == 0 && len(w) >= 8 && strings.Count(w, "-") >= 2:
+		return d.dashed(w)
 	case !d.hasTime && strings.IndexByte(w, ':') > 0:
 		return d.clock(w)
 	case isDigits(w):
@@ -69,8 +71,6 @@ func (d *dateParser) word(w string) bool {
 	case d.hasTime && d.year >= 0:
 		d.zone = parseZone(w)
 		return true
-	case strings.Count(w, "-") == 2 && d.day == 0:
-		return d.dashed(w)
 	}
 	if m := monthNumber(w); m > 0 && d.month == 0 {
 		d.month = m
@@ -91,13 +91,10 @@ func (d *dateParser) word(w string) bool {
 
 // number takes a day, a month or a year, whichever is due.
 func (d *dateParser) number(w string) bool {
-	n := 0
 	if len(w) > 4 {
-		return d.hasTime // 0200 without its sign and the like: a zone that tells nothing
+		return d.hasTime // a zone that tells nothing
 	}
-	for i := range len(w) {
-		n = n*10 + int(w[i]-'0')
-	}
+	n := decimal(w)
 	switch {
 	case d.day == 0 && len(w) <= 2:
 		d.day = n
@@ -122,38 +119,36 @@ func fullYear(n, digits int) int {
 	return n
 }
 
-// dashed takes 2026-11-24 (maybe with T and a time behind it) or 24-Nov-2026.
+// dashed takes 2026-11-24, maybe with T and a time behind it, or 24-Nov-2026.
 func (d *dateParser) dashed(w string) bool {
 	parts := strings.SplitN(w, "-", 3)
+	day, month, year, clock := parts[0], parts[1], parts[2], ""
 	if len(parts[0]) == 4 {
-		day, clock, hasClock := strings.Cut(parts[2], "T")
-		parts[0], parts[2] = day, parts[0]
-		if hasClock {
-			end := strings.IndexAny(clock, "Zz+-")
-			if end >= 0 {
-				defer func(zone string) { d.zone = parseZone(zone) }(clock[end:])
-				clock = clock[:end]
-			}
-			if !d.clock(clock) {
-				return false
-			}
-		}
+		year = parts[0]
+		day, clock, _ = strings.Cut(parts[2], "T")
 	}
-	if m := monthNumber(parts[1]); m > 0 {
-		d.month = m
-	} else if !isDigits(parts[1]) {
-		return false
-	} else {
-		for i := range len(parts[1][:min(3, len(parts[1]))]) {
-			d.month = d.month*10 + int(parts[1][i]-'0')
-		}
-	}
-	if !isDigits(parts[0]) || len(parts[0]) > 2 || !isDigits(parts[2]) || len(parts[2]) > 4 {
+	if !isDigits(day) || len(day) > 2 || !isDigits(year) || len(year) > 4 {
 		return false
 	}
-	month := d.month
-	d.month = 0
-	return d.number(parts[0]) && func() bool { d.month = month; return month >= 1 && month <= 12 }() && d.number(parts[2])
+	if d.month = monthNumber(month); d.month == 0 && isDigits(month) && len(month) <= 2 {
+		d.month = decimal(month)
+	}
+	d.day, d.year = decimal(day), fullYear(decimal(year), len(year))
+	if clock != "" {
+		if end := strings.IndexAny(clock, "Zz+-"); end >= 0 {
+			d.zone, clock = parseZone(clock[end:]), clock[:end]
+		}
+		return d.clock(clock)
+	}
+	return true
+}
+
+// decimal reads a few digits.
+func decimal(s string) (n int) {
+	for i := range len(s) {
+		n = n*10 + int(s[i]-'0')
+	}
+	return n
 }
 
 // clock takes 10:52, 10:52:37 or 10:52:37.123.
@@ -165,9 +160,7 @@ func (d *dateParser) clock(w string) bool {
 		if n == 3 || len(p) > 2 || !isDigits(p) {
 			return false
 		}
-		for i := range len(p) {
-			parts[n] = parts[n]*10 + int(p[i]-'0')
-		}
+		parts[n] = decimal(p)
 		n++
 	}
 	d.hour, d.minute, d.sec, d.hasTime = parts[0], parts[1], parts[2], true
@@ -175,7 +168,7 @@ func (d *dateParser) clock(w string) bool {
 }
 
 func (d *dateParser) time() (time.Time, bool) {
-	if d.day < 1 || d.day > 31 || d.month < 1 || d.year < 0 || d.year > 9999 || !d.hasTime {
+	if d.day < 1 || d.day > 31 || d.month < 1 || d.month > 12 || d.year < 0 || d.year > 9999 || !d.hasTime {
 		return time.Time{}, false
 	}
 	zone := d.zone

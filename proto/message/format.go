@@ -8,6 +8,7 @@ import (
 const (
 	preferLine = 78
 	hardLine   = 998
+	maxGap     = 64 // more space than this in one place is shortened
 )
 
 // FormatField writes a field of free text such as Subject, ready for a header: encoded where it is not ASCII,
@@ -32,6 +33,7 @@ func FoldField(name, value string) []byte {
 			word = word[:end]
 		}
 		value = value[len(space)+len(word):]
+		space = space[:min(len(space), maxGap)]
 		if space == "" && column == len(name)+1 {
 			space = " "
 		}

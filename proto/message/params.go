@@ -90,7 +90,7 @@ func quote(s string) string {
 		switch c := s[i]; {
 		case c == '"' || c == '\\':
 			b.Write([]byte{'\\', c})
-		case c < ' ' || c == 0x7f:
+		case c < ' ' && c != '\t' || c == 0x7f:
 			b.WriteByte(' ')
 		default:
 			b.WriteByte(c)
@@ -110,7 +110,10 @@ func ParseContentType(value string) (mediaType, subtype string, params []Param) 
 	if l.take('/') {
 		subtype = l.token(";")
 	}
-	if !isToken(mediaType) || subtype != "" && !isToken(subtype) {
+	if !isToken(subtype) {
+		subtype = ""
+	}
+	if !isToken(mediaType) {
 		mediaType, subtype = "", ""
 	}
 	return intern(lowered(mediaType)), intern(lowered(subtype)), l.params()
@@ -210,13 +213,11 @@ func (l *lexer) params() []Param {
 	pieces := store[:0]
 	plain := true
 	for len(pieces) < maxParams {
-		for l.skip(); !l.done() && l.s[l.at] != ';'; l.skip() {
-			l.at++ // junk before the semicolon
-		}
-		if !l.take(';') {
+		l.skip()
+		l.take(';') // which some forget
+		if l.skip(); l.done() {
 			break
 		}
-		l.skip()
 		name := l.token("=;")
 		l.skip()
 		if !l.take('=') || name == "" {

@@ -86,8 +86,8 @@ func (p *Part) Attachment() bool {
 	switch {
 	case p.Multipart():
 		return false
-	case p.Disposition == "attachment":
-		return true
+	case p.Disposition != "" && p.Disposition != "inline":
+		return true // what is unknown counts as an attachment (RFC 2183 2.8)
 	case p.Disposition == "inline" && (p.MediaType == "text" || p.ID != ""):
 		return false
 	case p.MediaType == "text" || p.MediaType == "image" && p.ID != "":

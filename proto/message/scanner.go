@@ -291,7 +291,7 @@ func (s *Scanner) headerLine(p []byte) []byte {
 		return nil
 	}
 	length := s.off - s.lineStart
-	start, lfs := s.lineStart, s.lineLF
+	start, eol, lfs := s.lineStart, s.eol, s.lineLF
 	s.endLine(before)
 	line := s.hdr[s.kept:]
 	if length == 1 || length == 2 && before == '\r' {
@@ -301,13 +301,23 @@ func (s *Scanner) headerLine(p []byte) []byte {
 	}
 	if s.open > 0 && length <= maxLine && length == int64(len(line)) {
 		if k, closing := s.match(line); k >= 0 {
-			s.describe(start, lfs) // a header without an empty line; the body is empty
-			s.boundary(k, closing, start, lfs)
+			s.cutHeader(start, eol, lfs)
+			s.boundary(k, closing, start-eol, lfs-min(eol, 1))
 			return p[i+1:]
 		}
 	}
 	s.keepLine(length)
 	return p[i+1:]
+}
+
+// cutHeader acts on a header that a boundary line ends, which starts at start: the body is empty. The line end before is of
+// the boundary as ever, if it is not the one that began the header.
+func (s *Scanner) cutHeader(start, eol, lfs int64) {
+	if p := s.frames[len(s.frames)-1].part; start-eol < p.HeaderOffset {
+		s.describe(p.HeaderOffset, lfs)
+		return
+	}
+	s.describe(start-eol, lfs-min(eol, 1))
 }
 
 // keepLine makes the line just read part of the header, if it fits.
@@ -402,13 +412,21 @@ func (s *Scanner) finishHeader() {
 	length := s.off - s.lineStart
 	if s.open > 0 && length == int64(len(line)) {
 		if k, closing := s.match(line); k >= 0 {
-			s.describe(s.lineStart, s.lineLF)
-			s.boundary(k, closing, s.lineStart, s.lineLF)
+			start, eol, lfs := s.lineStart, s.eol, s.lineLF
+			s.cutHeader(start, eol, lfs)
+			s.boundary(k, closing, start-eol, lfs-min(eol, 1))
 			if !s.inHeader {
 				return
 			}
 			length = 0
 		}
+	}
+	if n := len(s.frames); n > 1 && s.frames[n-2].open && s.off == s.frames[n-1].part.HeaderOffset {
+		// Nothing at all follows the boundary: it was meant to be the last one.
+		parent := s.frames[n-2].part
+		parent.Children = parent.Children[:len(parent.Children)-1]
+		s.frames = s.frames[:n-1]
+		return
 	}
 	if length > 0 {
 		s.keepLine(length)

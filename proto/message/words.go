@@ -2,6 +2,7 @@ package message
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -176,11 +177,11 @@ const maxWord = 75
 // in UTF-8, the others stay. The result is one line; FormatField folds it. RFC 2047 5.
 func EncodeText(s string) string {
 	s = oneLine(guess(s))
-	if !needsWord(s) {
+	fields := strings.Split(s, " ")
+	if !slices.ContainsFunc(fields, needsWord) {
 		return s
 	}
 	var out []string
-	fields := strings.Split(s, " ")
 	for i := 0; i < len(fields); {
 		if !needsWord(fields[i]) {
 			out = append(out, fields[i])
@@ -203,7 +204,8 @@ func EncodeText(s string) string {
 
 // needsWord reports what cannot stand bare in a header of ASCII, or would be read as an encoded word.
 func needsWord(s string) bool {
-	if strings.Contains(s, "=?") || len(s) > 900 && !strings.Contains(s, " ") {
+	const longWord = 900 // one that no line could hold with its name
+	if strings.Contains(s, "=?") || len(s) > longWord && strings.IndexByte(s[:longWord], ' ') < 0 {
 		return true
 	}
 	for i := range len(s) {
@@ -214,7 +216,7 @@ func needsWord(s string) bool {
 	return false
 }
 
-// encodeRun writes s as encoded words, in the shorter of the two encodings. No character is cut in two
+// encodeRun writes s as encoded words, Q where that is not much longer than B. No character is cut in two
 // (RFC 2047 5).
 func encodeRun(s string) []string {
 	const q, b, tail = "=?utf-8?q?", "=?utf-8?b?", "?="
@@ -224,7 +226,7 @@ func encodeRun(s string) []string {
 			special++
 		}
 	}
-	useQ := len(s)+2*special <= (len(s)+2)/3*4
+	useQ := len(s)+2*special <= 2*((len(s)+2)/3*4) // longer may it be, as people can read it
 	var out []string
 	for len(s) > 0 {
 		room, n := maxWord-len(q)-len(tail), 0
