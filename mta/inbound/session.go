@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"net"
 
 	"github.com/postrider/postrider/infra/smtpd"
 	"github.com/postrider/postrider/mail"
@@ -22,11 +21,6 @@ type Door struct {
 	Log      *slog.Logger
 }
 
-// Names tells what an address calls itself, verified both ways; "" when it does not say or cannot be told soon.
-type Names interface {
-	ReverseName(ctx context.Context, ip net.IP) string
-}
-
 // NewSession greets anybody.
 func (d *Door) NewSession(_ context.Context, c *smtpd.Conn) (smtpd.Session, error) {
 	return &session{door: d, conn: c, log: d.Log.With("role", role, "session", c.ID, "peer", c.Remote.String())}, nil
@@ -37,6 +31,7 @@ type session struct {
 	door *Door
 	conn *smtpd.Conn
 	log  *slog.Logger
+	name *reverse // of the client; started by the first transaction
 
 	env  mail.Envelope
 	size int64 // declared
@@ -50,6 +45,9 @@ func (s *session) Mail(_ context.Context, m *smtp.Mail) error {
 		return err
 	}
 	s.env, s.size = env, m.Size
+	if s.name == nil {
+		s.name = lookUp(s.door.Names, s.conn.Remote)
+	}
 	return nil
 }
 
@@ -85,11 +83,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (*smtp.Reply, error)
 	defer content.Body.Discard()
 	l := s.door.Intake.Letter(content, s.env)
 	l.Role, l.Peer, l.TLS = role, intake.Peer(s.conn), intake.TLSWords(s.conn.TLS)
-	name := ""
-	if s.door.Names != nil {
-		name = s.door.Names.ReverseName(ctx, intake.IP(s.conn.Remote))
-	}
-	l.Prefix = s.door.Intake.Received(s.conn, l, name)
+	l.Prefix = s.door.Intake.Received(s.conn, l, s.name.wait())
 	if err := s.door.Intake.Commit(ctx, l, s.to); err != nil {
 		s.log.Warn("message not taken", "trace", string(l.Trace), "from", string(s.env.From), "error", err)
 		return nil, err
@@ -102,4 +96,4 @@ func (s *session) Data(ctx context.Context, body io.Reader) (*smtp.Reply, error)
 func (s *session) Reset() { s.env, s.size, s.to = mail.Envelope{}, 0, nil }
 
 // Close ends the connection.
-func (s *session) Close() {}
+func (s *session) Close() { s.name.end() }
