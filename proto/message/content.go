@@ -126,12 +126,31 @@ func (d *qpReader) Read(p []byte) (int, error) {
 		if d.err != nil || out > 0 && d.r.Buffered() == 0 {
 			break
 		}
+		if n := d.literal(p[out:]); n > 0 {
+			out += n
+			continue
+		}
 		d.next()
 	}
 	if out > 0 || len(p) == 0 {
 		return out, nil
 	}
 	return 0, d.err
+}
+
+// literal copies a run of octets that stand for themselves.
+func (d *qpReader) literal(p []byte) int {
+	if len(d.space) > 0 {
+		return 0
+	}
+	ahead, _ := d.r.Peek(min(d.r.Buffered(), len(p)))
+	n := 0
+	for n < len(ahead) && ahead[n] > ' ' && ahead[n] != '=' {
+		n++
+	}
+	copy(p, ahead[:n])
+	d.discard(n)
+	return n
 }
 
 // next decodes one octet and what it makes certain.

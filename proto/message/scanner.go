@@ -424,7 +424,9 @@ func (s *Scanner) finishHeader() {
 	if n := len(s.frames); n > 1 && s.frames[n-2].open && s.off == s.frames[n-1].part.HeaderOffset {
 		// Nothing at all follows the boundary: it was meant to be the last one.
 		parent := s.frames[n-2].part
-		parent.Children = parent.Children[:len(parent.Children)-1]
+		if parent.Children = parent.Children[:len(parent.Children)-1]; len(parent.Children) == 0 {
+			parent.Children = nil
+		}
 		s.frames = s.frames[:n-1]
 		return
 	}
