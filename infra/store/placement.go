@@ -1,0 +1,186 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"iter"
+
+	"github.com/postrider/postrider/mail"
+)
+
+const placementColumns = `mailbox, uid, email, thread, modseq, bits, keywords, size, received, saved`
+
+func scanPlacement(r *sql.Rows) (p mail.Placement, err error) {
+	var received, saved int64
+	err = r.Scan(&p.Mailbox, &p.UID, &p.Email, &p.Thread, &p.ModSeq, &p.Flags.Bits, &p.Flags.Keywords, &p.Size, &received, &saved)
+	p.Received, p.Saved = fromSeconds(received), fromMicros(saved)
+	return p, err
+}
+
+// readPlacement is scanPlacement for the writer's rows.
+func readPlacement(r row) mail.Placement {
+	return mail.Placement{
+		Mailbox: mail.MailboxID(r.int(0)), UID: uint32(r.int(1)), Email: mail.EmailID(r.int(2)), Thread: mail.ThreadID(r.int(3)),
+		ModSeq: uint64(r.int(4)), Flags: mail.Flags{Bits: mail.FlagBits(r.int(5)), Keywords: r.str(6)},
+		Size: r.int(7), Received: fromSeconds(r.int(8)), Saved: fromMicros(r.int(9)),
+	}
+}
+
+// Placements yields placements in UID order whose modseq is greater than since. It reads page by page, so that a slow
+// caller holds nothing up: each page is of one state, no older than the commits that returned before the call. A
+// placement that changes meanwhile shows its old or its new state; one that is expunged meanwhile may be left out;
+// one that is added meanwhile is not shown; none is shown twice. With since, a placement that first changes during the
+// reading may be left out: its modseq is then greater than the mailbox's was at the call.
+func (s *Store) Placements(ctx context.Context, id mail.MailboxID, in mail.UIDRange, since uint64) iter.Seq2[mail.Placement, error] {
+	return func(yield func(mail.Placement, error) bool) {
+		end, _, err := s.ceiling(ctx, id)
+		if err == nil {
+			in.Last = min(lastUID(in), end)
+			if since > 0 {
+				err = s.changed(ctx, id, in, since, yield)
+			} else {
+				_, err = s.pages(ctx, id, in, yield)
+			}
+		}
+		if err != nil {
+			yield(mail.Placement{}, err)
+		}
+	}
+}
+
+// pages yields all placements of a range whose Last is set. It reports false when the caller has enough.
+func (s *Store) pages(ctx context.Context, id mail.MailboxID, in mail.UIDRange, yield func(mail.Placement, error) bool) (bool, error) {
+	for in.First <= in.Last {
+		page, err := collect(ctx, s, scanPlacement, `SELECT `+placementColumns+` FROM placement
+			WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid LIMIT ?`, int64(id), in.First, in.Last, placementPage)
+		if err != nil {
+			return false, err
+		}
+		for _, p := range page {
+			if !yield(p, nil) {
+				return false, nil
+			}
+		}
+		if len(page) < placementPage {
+			break
+		}
+		in.First = page[len(page)-1].UID + 1
+	}
+	return true, nil
+}
+
+// changed yields the placements of a range with a modseq greater than since: those that changed after they came, found by
+// their index, and all from the first on that came after since. It remembers four octets for each of the former.
+func (s *Store) changed(ctx context.Context, id mail.MailboxID, in mail.UIDRange, since uint64, yield func(mail.Placement, error) bool) error {
+	young, err := s.firstBorn(ctx, id, in, since)
+	if err != nil {
+		return err
+	}
+	old := in
+	old.Last = young - 1
+	if in.First < young {
+		uids, err := collect(ctx, s, func(r *sql.Rows) (uid uint32, err error) { return uid, r.Scan(&uid) },
+			`SELECT uid FROM placement INDEXED BY placement_changed
+				WHERE mailbox = ? AND modseq > ? AND modseq > born AND uid BETWEEN ? AND ? ORDER BY uid`,
+			int64(id), int64(since), old.First, old.Last)
+		if err != nil {
+			return err
+		}
+		for len(uids) > 0 {
+			// One page spans UIDs that lie together, or single ones far apart.
+			n := 1
+			for n < len(uids) && n < placementPage && uids[n]-uids[0] < 4*placementPage {
+				n++
+			}
+			page, err := collect(ctx, s, scanPlacement, `SELECT `+placementColumns+` FROM placement
+				WHERE mailbox = ? AND uid BETWEEN ? AND ? AND modseq > ? ORDER BY uid`, int64(id), uids[0], uids[n-1], int64(since))
+			if err != nil {
+				return err
+			}
+			for _, p := range page {
+				if !yield(p, nil) {
+					return nil
+				}
+			}
+			uids = uids[n:]
+		}
+	}
+	in.First = max(in.First, young)
+	_, err = s.pages(ctx, id, in, yield)
+	return err
+}
+
+// firstBorn is the lowest UID of a range from which on all placements came after since, or one past the range.
+// It halves the range, because what came later has the greater UID.
+func (s *Store) firstBorn(ctx context.Context, id mail.MailboxID, in mail.UIDRange, since uint64) (uint32, error) {
+	lo, hi := in.First, in.Last+1 // the answer is in [lo, hi]
+	for lo < hi {
+		mid := lo + (hi-lo)/2
+		type probe struct {
+			uid  uint32
+			born uint64
+		}
+		// The first placement from mid on, if any before hi.
+		found, err := collect(ctx, s, func(r *sql.Rows) (p probe, err error) { return p, r.Scan(&p.uid, &p.born) },
+			`SELECT uid, born FROM placement WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid LIMIT 1`, int64(id), mid, hi-1)
+		switch {
+		case err != nil:
+			return 0, err
+		case len(found) == 0 || found[0].born > since:
+			hi = mid
+		default:
+			lo = found[0].uid + 1
+		}
+	}
+	return hi, nil
+}
+
+// PlacementsOf lists every mailbox a message is in.
+func (s *Store) PlacementsOf(ctx context.Context, account mail.AccountID, id mail.EmailID) ([]mail.Placement, error) {
+	list, err := collect(ctx, s, scanPlacement, `SELECT `+placementColumns+` FROM placement
+		WHERE email = ?1 AND EXISTS (SELECT 1 FROM message WHERE id = ?1 AND account = ?2) ORDER BY mailbox, uid`, int64(id), int64(account))
+	if err == nil && len(list) == 0 {
+		return nil, mail.Errorf(mail.NotFound, "the account has no message number %d", id)
+	}
+	return list, err
+}
+
+// Expunged lists the UIDs that left a mailbox with a modseq greater than since (RFC 7162 3.2.5.1).
+func (s *Store) Expunged(ctx context.Context, id mail.MailboxID, since uint64) ([]mail.UIDRange, error) {
+	end, forgotten, err := s.ceiling(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if since < forgotten {
+		return s.absent(ctx, id, end)
+	}
+	list, err := collect(ctx, s, func(r *sql.Rows) (u mail.UIDRange, err error) { return u, r.Scan(&u.First, &u.Last) },
+		`SELECT first, last FROM expunged WHERE mailbox = ? AND modseq > ?`, int64(id), int64(since))
+	return normalise(list), err
+}
+
+// absent lists every UID up to end that is not there.
+func (s *Store) absent(ctx context.Context, id mail.MailboxID, end uint32) ([]mail.UIDRange, error) {
+	var gaps []mail.UIDRange
+	next := uint32(1)
+	for next <= end {
+		page, err := collect(ctx, s, func(r *sql.Rows) (uid uint32, err error) { return uid, r.Scan(&uid) },
+			`SELECT uid FROM placement WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid LIMIT ?`, int64(id), next, end, 4*placementPage)
+		if err != nil {
+			return nil, err
+		}
+		for _, uid := range page {
+			if uid > next {
+				gaps = append(gaps, mail.UIDRange{First: next, Last: uid - 1})
+			}
+			next = uid + 1
+		}
+		if len(page) < 4*placementPage {
+			break
+		}
+	}
+	if next <= end {
+		gaps = append(gaps, mail.UIDRange{First: next, Last: end})
+	}
+	return gaps, nil
+}
