@@ -12,6 +12,9 @@ func (c *conversation) data(*smtp.Plain) {
 		return
 	}
 	c.reply(&smtp.Reply{Code: 354, Text: "send the message; end it with a line of one dot"})
+	if c.in.Buffered() == 0 {
+		_ = c.flush() // DATA ends a group (RFC 2920 3.1); the session may do something else before it reads
+	}
 	c.grow()
 	d := smtp.NewDataReader(c.in)
 	b := &body{src: d, max: c.cfg.MaxSize}
