@@ -20,11 +20,12 @@ import (
 // bench is a scheduler with a scripted world around it. It is used inside a synctest bubble, where five days of
 // the machine's clock pass at once.
 type bench struct {
-	*memory
+	*faulty
 	t       *testing.T
 	bus     *bus.Bus
 	log     *syncBuffer
 	started time.Time
+	sent    int
 
 	mu       sync.Mutex
 	script   map[mail.Path]func(try int) mta.Verdict
@@ -34,7 +35,6 @@ type bench struct {
 	reports  []mta.Report
 	reportOf func() error
 	open     int // postings not discarded
-	events   []mail.Event
 }
 
 type syncBuffer struct {
@@ -53,13 +53,13 @@ func newBench(t *testing.T) *bench {
 		t: t, bus: bus.New(), log: &syncBuffer{}, started: time.Now(),
 		script: map[mail.Path]func(int) mta.Verdict{}, tries: map[mail.Path]int{}, times: map[mail.Path][]time.Duration{},
 	}
-	b.memory = &memory{bus: b.bus, entries: map[mail.QueueID]*mail.Queued{}}
+	b.faulty = openStore(t, b.bus)
 	return b
 }
 
 func (b *bench) config() Config {
 	return Config{
-		Journal: b.memory, Queue: b.memory, Bus: b.bus, Sender: (*benchSender)(b), Reporter: (*benchReporter)(b), Owner: "one",
+		Journal: b.faulty, Queue: b.faulty, Bus: b.bus, Sender: (*benchSender)(b), Reporter: (*benchReporter)(b), Owner: "one",
 		Backoff: Backoff{Jitter: -1}, Log: slog.New(slog.NewTextHandler(b.log, nil)),
 	}
 }
@@ -87,14 +87,11 @@ func (b *bench) run(c Config) (stop func()) {
 
 // send queues a message.
 func (b *bench) send(from mail.Path, to ...mail.Path) {
-	now := time.Now()
-	m := mail.Queued{Trace: mail.TraceID(fmt.Sprintf("t%d", b.last+1)), From: from, Created: now, Expires: now.Add(5 * 24 * time.Hour)}
-	for _, a := range to {
-		m.Recipients = append(m.Recipients, mail.QueuedRecipient{Address: a, Original: a, Route: a.Domain(), Next: now})
-	}
-	if _, err := b.memory.Commit(context.Background(), mail.ChangeSet{Changes: []mail.Change{mail.Enqueue{Message: m}}}); err != nil {
-		b.t.Error(err)
-	}
+	b.t.Helper()
+	b.sent++
+	body := b.seal()
+	defer body.Discard()
+	b.do(mail.Enqueue{Message: message(mail.TraceID(fmt.Sprintf("t%d", b.sent)), from, to...), Body: body})
 }
 
 // on scripts a recipient: the last verdict goes on for ever.
@@ -142,31 +139,18 @@ func (b *benchReporter) Report(_ context.Context, r mta.Report) (mail.Posting, e
 	}
 	b.reports = append(b.reports, r)
 	b.open++
+	trace := mail.TraceID(fmt.Sprintf("r%d", len(b.reports)))
+	body := b.seal()
 	return mail.Posting{
-		Trace: mail.TraceID(fmt.Sprintf("r%d", len(b.reports))),
-		Changes: []mail.Change{mail.Enqueue{Message: mail.Queued{
-			Trace: mail.TraceID(fmt.Sprintf("r%d", len(b.reports))), Created: time.Now(), Expires: time.Now().Add(5 * 24 * time.Hour),
-			Recipients: []mail.QueuedRecipient{{Address: r.Message.From, Original: r.Message.From, Route: r.Message.From.Domain(), Next: time.Now()}},
-		}}},
+		Trace:   trace,
+		Changes: []mail.Change{mail.Enqueue{Message: message(trace, "", r.Message.From), Body: body}},
 		Discard: func() {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			b.open--
+			body.Discard()
 		},
 	}, nil
-}
-
-// outcomes lists a recipient's events as words.
-func (b *bench) outcomes(to mail.Path) string {
-	b.memory.mu.Lock()
-	defer b.memory.mu.Unlock()
-	var words []string
-	for _, e := range b.memory.events {
-		if e.To == to {
-			words = append(words, string(e.Outcome))
-		}
-	}
-	return strings.Join(words, " ")
 }
 
 func (b *bench) reported() []string {
@@ -197,12 +181,6 @@ func (b *bench) logged(to mail.Path) (lines []string) {
 		}
 	}
 	return lines
-}
-
-func (b *bench) empty() bool {
-	b.memory.mu.Lock()
-	defer b.memory.mu.Unlock()
-	return len(b.entries) == 0
 }
 
 func (b *bench) want(what string, got, want any) {

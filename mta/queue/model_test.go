@@ -65,7 +65,7 @@ func live(t *testing.T, l life) (wrong []string) {
 			b.on(a, script...)
 		}
 		commits, reports := 0, 0
-		b.memory.fail = func(mail.ChangeSet) error {
+		b.faulty.fail = func(mail.ChangeSet) error {
 			commits++
 			if commits <= len(l.faults) && l.faults[commits-1] {
 				return mail.Errorf(mail.Unavailable, "the store is away")
@@ -83,16 +83,15 @@ func live(t *testing.T, l life) (wrong []string) {
 		if l.null {
 			from = ""
 		}
-		saved := b.memory.fail
-		b.memory.fail = nil
 		b.send(from, to...)
-		b.memory.fail = saved
+		c := b.config()
+		c.Backoff = Backoff{First: time.Hour, Max: 16 * time.Hour, Jitter: -1} // fewer attempts, more lives
 		for _, pause := range l.restarts {
-			stop := b.run(b.config())
+			stop := b.run(c)
 			rest(pause)
 			stop()
 		}
-		stop := b.run(b.config())
+		stop := b.run(c)
 		rest(7 * day)
 		stop()
 		wrong = judge(b, l, from, to)
@@ -102,9 +101,11 @@ func live(t *testing.T, l life) (wrong []string) {
 
 func judge(b *bench, l life, from mail.Path, to []mail.Path) (wrong []string) {
 	failed := map[mail.Path]int{}
-	for _, e := range b.memory.events { // of what was committed
-		if e.Outcome == mail.Reported && strings.HasPrefix(e.Reason, "failure report r") {
-			failed[e.To]++
+	for _, a := range to {
+		for _, e := range b.eventsOf(a) { // of what was committed
+			if e.Outcome == mail.Reported && strings.HasPrefix(e.Reason, "failure report r") {
+				failed[e.To]++
+			}
 		}
 	}
 	for i, a := range to {
@@ -122,7 +123,7 @@ func judge(b *bench, l life, from mail.Path, to []mail.Path) (wrong []string) {
 		}
 	}
 	if !b.empty() {
-		wrong = append(wrong, fmt.Sprintf("%d entries stay in the queue", len(b.entries)))
+		wrong = append(wrong, fmt.Sprintf("%d entries stay in the queue", len(b.left())))
 	}
 	return wrong
 }

@@ -158,7 +158,7 @@ func TestReportThatNeverCanBe(t *testing.T) {
 func TestReportRefusedByStore(t *testing.T) {
 	world(t, func(b *bench) {
 		b.on("bob@there.example", refused)
-		b.memory.fail = func(set mail.ChangeSet) error {
+		b.faulty.fail = func(set mail.ChangeSet) error {
 			for i, c := range set.Changes {
 				if _, ok := c.(mail.Enqueue); ok && i > 0 {
 					return &mail.ChangeError{Index: i, Err: mail.Errorf(mail.NotFound, "no such mailbox")}
@@ -179,7 +179,7 @@ func TestReportRefusedByStore(t *testing.T) {
 func TestStoreFailsWhileSettling(t *testing.T) {
 	world(t, func(b *bench) {
 		failures := 0
-		b.memory.fail = func(set mail.ChangeSet) error {
+		b.faulty.fail = func(set mail.ChangeSet) error {
 			if _, ok := set.Changes[0].(mail.Settle); ok && failures < 5 {
 				failures++
 				return mail.Errorf(mail.Unavailable, "the store is away")
@@ -198,7 +198,7 @@ func TestStoreFailsWhileSettling(t *testing.T) {
 func TestStoreFailsWhileClaiming(t *testing.T) {
 	world(t, func(b *bench) {
 		failures := 0
-		b.memory.fail = func(set mail.ChangeSet) error {
+		b.faulty.fail = func(set mail.ChangeSet) error {
 			if _, ok := set.Changes[0].(mail.Claim); ok && failures < 5 {
 				failures++
 				return mail.Errorf(mail.Unavailable, "the store is away")
@@ -225,10 +225,7 @@ func TestCrashBetweenAttemptAndSettle(t *testing.T) {
 			world(t, func(b *bench) {
 				b.send("ann@here.example", "bob@there.example")
 				now := time.Now()
-				if _, err := b.memory.Commit(t.Context(), mail.ChangeSet{Changes: []mail.Change{
-					mail.Claim{Owner: "one", Now: now, Until: now.Add(30 * time.Minute), Limit: 1}}}); err != nil {
-					t.Fatal(err)
-				}
+				b.do(mail.Claim{Owner: "one", Now: now, Until: now.Add(30 * time.Minute), Limit: 1})
 				b.tries["bob@there.example"]++ // the dead process sent it
 				cfg := b.config()
 				cfg.Owner = c.owner
@@ -252,10 +249,7 @@ func TestCrashBetweenAttemptAndSettle(t *testing.T) {
 func TestLeaseLostWhileTrying(t *testing.T) {
 	world(t, func(b *bench) {
 		b.attempt = func(_ context.Context, job mail.Job) []mta.Verdict {
-			b.memory.mu.Lock()
-			defer b.memory.mu.Unlock()
-			b.entries[1].Recipients[0].Lease = mail.Lease{} // an operator acted
-			b.entries[1].Recipients[0].Held = true
+			b.do(mail.QueueAct{Queue: job.Message.ID, Act: mail.ActHold, Now: time.Now()}) // an operator
 			v := ok250
 			v.N = 1
 			return []mta.Verdict{v}
@@ -403,8 +397,8 @@ func TestStop(t *testing.T) {
 				b.want("took", time.Since(began), c.took)
 				b.want("outcomes", b.outcomes("bob@a.example"), c.outcomes)
 				b.want("what was not begun", b.outcomes("waits@b.example"), "")
-				for _, q := range b.entries {
-					if r := q.Recipients[0]; r.Lease.ID != 0 || r.Address == "bob@a.example" && r.Attempts != c.attempts || r.Address == "waits@b.example" && r.Attempts != 0 {
+				for _, r := range b.left() {
+					if r.Lease.ID != 0 || r.Address == "bob@a.example" && r.Attempts != c.attempts || r.Address == "waits@b.example" && r.Attempts != 0 {
 						t.Errorf("left in the queue: %+v", r)
 					}
 				}
@@ -437,17 +431,11 @@ func TestHeldPastItsTime(t *testing.T) {
 		defer b.run(b.config())()
 		b.send("ann@here.example", "bob@a.example")
 		rest(0)
-		b.memory.mu.Lock()
-		b.entries[1].Recipients[0].Held = true
-		b.memory.mu.Unlock()
+		b.do(mail.QueueAct{Queue: 1, Act: mail.ActHold, Now: time.Now()})
 		rest(10 * day)
 		b.want("tries", b.tries["bob@a.example"], 1)
 		b.on("bob@a.example", ok250)
-		b.memory.mu.Lock()
-		b.entries[1].Recipients[0].Held = false
-		b.entries[1].Recipients[0].Next = time.Now()
-		b.memory.mu.Unlock()
-		b.bus.Publish(mail.Topic{Kind: mail.TopicQueue})
+		b.do(mail.QueueAct{Queue: 1, Act: mail.ActRelease, Now: time.Now()})
 		rest(0)
 		b.want("outcomes", b.outcomes("bob@a.example"), "deferred relayed")
 	})

@@ -69,15 +69,16 @@ func (s *Scheduler) fill(ctx, attempts context.Context, workers *sync.WaitGroup)
 		if full {
 			return s.Times.Poll // an attempt that ends wakes us
 		}
+		if wait := s.untilDue(ctx); wait > 0 {
+			return wait // a look costs less than a claim, which is a commit
+		}
 		jobs, err := s.claim(ctx)
-		if err != nil {
-			if ctx.Err() == nil {
-				s.Log.Error("queue cannot be claimed", "error", err)
-			}
-			return s.Times.Busy
+		if err != nil && ctx.Err() == nil {
+			s.Log.Error("queue cannot be claimed", "error", err)
 		}
 		if len(jobs) == 0 {
-			return s.untilDue(ctx)
+			// What is due belongs to a route at its limit. An attempt of ours that ends wakes us; one of another node does not.
+			return s.Times.Busy
 		}
 		s.mu.Lock()
 		s.backlog = append(s.backlog, jobs...)
@@ -120,20 +121,19 @@ func (s *Scheduler) claim(ctx context.Context) ([]mail.Job, error) {
 	return receipt.Results[0].Claimed, nil
 }
 
-// untilDue is how long nothing will be due. What is due already and could not be claimed (its route is at its
-// limit) is looked at again soon, as another node's lease may end without news.
+// untilDue is how long nothing will be due; 0 when something is.
 func (s *Scheduler) untilDue(ctx context.Context) time.Duration {
 	due, err := s.Queue.NextDue(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		if ctx.Err() == nil {
 			s.Log.Error("queue cannot be read", "error", err)
 		}
 		return s.Times.Busy
-	}
-	if due.IsZero() {
+	case due.IsZero():
 		return s.Times.Poll
 	}
-	return min(max(due.Sub(s.Clock.Now()), s.Times.Busy), s.Times.Poll)
+	return min(max(due.Sub(s.Clock.Now()), 0), s.Times.Poll)
 }
 
 // drain ends the run: see Run.

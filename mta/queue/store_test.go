@@ -3,169 +3,172 @@ package queue
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
+	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
+	"github.com/postrider/postrider/infra/store"
 	"github.com/postrider/postrider/mail"
 )
 
-// memory is a store of the queue in memory, as strict about leases as mail.Journal says.
-type memory struct {
-	mu      sync.Mutex
-	bus     mail.Bus
-	entries map[mail.QueueID]*mail.Queued
-	last    mail.QueueID
-	lease   mail.LeaseID
-	events  []mail.Event
-	fail    func(mail.ChangeSet) error // injected faults, asked before anything is done
-	claims  map[mail.LeaseID][]string
+// faulty is the real store with faults injected before a commit.
+type faulty struct {
+	*store.Store
+	t *testing.T
+
+	mu   sync.Mutex
+	fail func(mail.ChangeSet) error
 }
 
-func (m *memory) Commit(ctx context.Context, set mail.ChangeSet) (mail.Receipt, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail != nil {
-		if err := m.fail(set); err != nil {
+// fresh is a store with nothing in it, to be copied: its tables take longer to make than most tests.
+var fresh string
+
+// TestMain makes it. It is put in memory where the machine has such: durability is proved elsewhere (infra/store).
+func TestMain(m *testing.M) {
+	code := func() int {
+		dir, err := os.MkdirTemp("/dev/shm", "postrider-queue-")
+		if err != nil {
+			dir, err = os.MkdirTemp("", "postrider-queue-")
+		}
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		fresh = filepath.Join(dir, "fresh")
+		s, err := store.Open(context.Background(), store.Options{Dir: fresh, Reserve: -1})
+		if err == nil {
+			err = s.Close()
+		}
+		if err != nil {
+			panic(err)
+		}
+		return m.Run()
+	}()
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+func openStore(t *testing.T, bus mail.Bus) *faulty {
+	dir, err := os.MkdirTemp(filepath.Dir(fresh), "")
+	if err == nil {
+		err = os.CopyFS(dir, os.DirFS(fresh))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	s, err := store.Open(context.Background(), store.Options{Dir: dir, Bus: bus, Reserve: -1, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &faulty{Store: s, t: t}
+}
+
+func (f *faulty) Commit(ctx context.Context, set mail.ChangeSet) (mail.Receipt, error) {
+	f.mu.Lock()
+	fail := f.fail
+	f.mu.Unlock()
+	if fail != nil {
+		if err := fail(set); err != nil {
 			return mail.Receipt{}, err
 		}
 	}
-	var r mail.Receipt
-	for i, c := range set.Changes {
-		res, err := m.apply(c)
-		if err != nil {
-			return mail.Receipt{}, &mail.ChangeError{Index: i, Err: err}
-		}
-		r.Results = append(r.Results, res)
-	}
-	return r, nil
+	return f.Store.Commit(ctx, set)
 }
 
-func (m *memory) apply(c mail.Change) (mail.Result, error) {
-	switch c := c.(type) {
-	case mail.Enqueue:
-		m.last++
-		q := c.Message
-		q.ID, q.Recipients = m.last, slices.Clone(q.Recipients)
-		for i := range q.Recipients {
-			q.Recipients[i].N = i + 1
-		}
-		m.entries[q.ID] = &q
-		m.bus.Publish(mail.Topic{Kind: mail.TopicQueue})
-		return mail.Result{Queue: q.ID}, nil
-	case mail.Claim:
-		return mail.Result{Claimed: m.claim(c)}, nil
-	case mail.Settle:
-		return mail.Result{}, m.settle(c)
-	case mail.Record:
-		m.events = append(m.events, c.Event)
-		return mail.Result{}, nil
+// do commits without faults.
+func (f *faulty) do(changes ...mail.Change) mail.Receipt {
+	f.t.Helper()
+	r, err := f.Store.Commit(context.Background(), mail.ChangeSet{Changes: changes})
+	if err != nil {
+		f.t.Fatal(err)
 	}
-	return mail.Result{}, fmt.Errorf("the fake store does not know %T", c)
+	return r
 }
 
-func (m *memory) claim(c mail.Claim) (jobs []mail.Job) {
-	leased := map[string]int{}
-	for _, q := range m.entries {
-		for _, r := range q.Recipients {
-			if r.Lease.Until.After(c.Now) {
-				leased[r.Route]++
-			}
-		}
+// seal makes a body.
+func (f *faulty) seal() mail.SealedBody {
+	f.t.Helper()
+	w, err := f.Create(context.Background())
+	if err != nil {
+		f.t.Fatal(err)
 	}
-	for _, id := range slices.Sorted(maps.Keys(m.entries)) {
-		q := m.entries[id]
-		byRoute := map[string]int{}
-		for i := range q.Recipients {
-			r := &q.Recipients[i]
-			if r.Held || r.Next.After(c.Now) || r.Lease.Until.After(c.Now) || c.Limit == 0 ||
-				c.PerRoute > 0 && leased[r.Route] >= c.PerRoute {
-				continue
-			}
-			c.Limit--
-			leased[r.Route]++
-			at, ok := byRoute[r.Route]
-			if !ok {
-				m.lease++
-				at = len(jobs)
-				byRoute[r.Route] = at
-				job := mail.Job{Route: r.Route, Message: *q, Lease: mail.Lease{ID: m.lease, Owner: c.Owner, Until: c.Until}}
-				job.Message.Recipients = nil
-				jobs = append(jobs, job)
-			}
-			r.Lease = jobs[at].Lease
-			jobs[at].Message.Recipients = append(jobs[at].Message.Recipients, *r)
-		}
+	defer w.Discard()
+	if _, err := io.WriteString(w, "Subject: hi\r\n\r\nhello\r\n"); err != nil {
+		f.t.Fatal(err)
 	}
-	return jobs
+	b, err := w.Seal()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return b
 }
 
-func (m *memory) settle(c mail.Settle) error {
-	q := m.entries[c.Queue]
-	if q == nil {
-		return mail.Errorf(mail.Conflict, "the entry is gone")
+// left lists what is in the queue.
+func (f *faulty) left() []mail.QueuedRecipient {
+	f.t.Helper()
+	list, err := f.Queued(context.Background(), mail.QueueFilter{})
+	if err != nil {
+		f.t.Fatal(err)
 	}
-	for _, s := range c.Results {
-		i := slices.IndexFunc(q.Recipients, func(r mail.QueuedRecipient) bool { return r.N == s.N })
-		if i < 0 || q.Recipients[i].Lease.ID != c.Lease {
-			return mail.Errorf(mail.Conflict, "the lease is not the running one")
-		}
-		if s.Done {
-			q.Recipients = slices.Delete(q.Recipients, i, i+1)
-			continue
-		}
-		r := &q.Recipients[i]
-		r.Lease, r.Next, r.Last = mail.Lease{}, s.Next, s.Reply
-		r.Delayed = r.Delayed || s.Delay
-		if s.Spent {
-			r.Attempts++
-		}
-		if s.Route != "" {
-			r.Route = s.Route
-		}
+	var out []mail.QueuedRecipient
+	for _, m := range list {
+		out = append(out, m.Recipients...)
 	}
-	if len(q.Recipients) == 0 {
-		delete(m.entries, c.Queue)
-	}
-	return nil
+	return out
 }
 
-func (m *memory) Queued(_ context.Context, f mail.QueueFilter) (out []mail.Queued, _ error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, id := range slices.Sorted(maps.Keys(m.entries)) {
-		if id > f.After {
-			q := *m.entries[id]
-			q.Recipients = slices.Clone(q.Recipients)
-			out = append(out, q)
+// eventsOf lists a recipient's events.
+func (f *faulty) eventsOf(to mail.Path) []mail.Event {
+	f.t.Helper()
+	all, err := f.Events(context.Background(), mail.TrailQuery{Address: to, Limit: 100000})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	var out []mail.Event
+	for _, e := range all {
+		if e.To == to {
+			out = append(out, e)
 		}
 	}
-	return out, nil
+	return out
 }
 
-func (m *memory) QueuedMessage(_ context.Context, id mail.QueueID) (mail.Queued, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if q := m.entries[id]; q != nil {
-		return *q, nil
+// outcomes lists a recipient's events as words.
+func (f *faulty) outcomes(to mail.Path) string {
+	f.t.Helper()
+	var words []string
+	for _, e := range f.eventsOf(to) {
+		words = append(words, string(e.Outcome))
 	}
-	return mail.Queued{}, mail.Errorf(mail.NotFound, "no such entry")
+	return strings.Join(words, " ")
 }
 
-func (m *memory) NextDue(context.Context) (due time.Time, _ error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, q := range m.entries {
-		for _, r := range q.Recipients {
-			at := r.Next
-			if r.Lease.ID != 0 {
-				at = r.Lease.Until
-			}
-			if !r.Held && (due.IsZero() || at.Before(due)) {
-				due = at
-			}
-		}
+func (f *faulty) empty() bool { return len(f.left()) == 0 }
+
+// message is one on its way from somebody to others, due now.
+func message(trace mail.TraceID, from mail.Path, to ...mail.Path) mail.Queued {
+	now := time.Now()
+	m := mail.Queued{Trace: trace, From: from, Created: now, Expires: now.Add(5 * 24 * time.Hour)}
+	for _, a := range to {
+		m.Recipients = append(m.Recipients, mail.QueuedRecipient{Address: a, Original: a, Route: a.Domain(), Next: now})
 	}
-	return due, nil
+	return m
 }
