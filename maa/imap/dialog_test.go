@@ -36,7 +36,7 @@ func (w *world) fill() {
 // append files a message past the server.
 func (w *world) append(box, prefix, body string, flags mail.Flags, at time.Time) mail.Result {
 	w.t.Helper()
-	list, err := w.store().Mailboxes(w.ctx, w.account)
+	list, err := w.store.Mailboxes(w.ctx, w.account)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func (w *world) append(box, prefix, body string, flags mail.Flags, at time.Time)
 		if b.Name != box {
 			continue
 		}
-		bw, err := w.blobs().Create(w.ctx)
+		bw, err := w.store.Create(w.ctx)
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -64,19 +64,6 @@ func (w *world) append(box, prefix, body string, flags mail.Flags, at time.Time)
 	w.t.Fatalf("no mailbox %s", box)
 	return mail.Result{}
 }
-
-// commit changes the store past the server.
-func (w *world) commit(changes ...mail.Change) mail.Receipt {
-	w.t.Helper()
-	rc, err := w.srv.cfg.Journal.Commit(w.ctx, mail.ChangeSet{Changes: changes})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return rc
-}
-
-func (w *world) store() mail.Mailboxes { return w.srv.cfg.Mailboxes }
-func (w *world) blobs() mail.Blobs     { return w.srv.cfg.Blobs }
 
 // TestDialogs plays every file of testdata/dialogs against a server of its own with the messages of testdata/messages.
 // The files name the sections of the RFCs they follow.
