@@ -54,6 +54,12 @@ func (s *session) resolve(set wire.NumSet, uid bool) ([]span, error) {
 	}
 	n := uint32(len(v.entries))
 	var out []span
+	// Only what a command names by number must be there: "5:*" of three messages means the last of them.
+	for i, r := range set.Ranges {
+		if r.Last == wire.Star && r.First > n {
+			set.Ranges[i].First = wire.Star
+		}
+	}
 	for _, r := range set.Resolve(n) {
 		if r.Last > n {
 			return nil, &wire.Error{Text: fmt.Sprintf("there is no message %d: the mailbox has %d", r.Last, n)}

@@ -28,7 +28,9 @@ func (s *session) cmdList(ctx context.Context, _ *call, a *wire.List) (reply, er
 		}
 		s.tellNode(n, a)
 		if n.box != nil && len(a.ReturnStatus) > 0 {
-			s.tellStatus(*n.box, a.ReturnStatus)
+			if err := s.tellStatus(ctx, *n.box, a.ReturnStatus); err != nil {
+				return reply{}, err
+			}
 		}
 	}
 	return ok("done"), nil

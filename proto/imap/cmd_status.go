@@ -15,7 +15,7 @@ func (a *Status) Decode(d *Decoder) {
 }
 
 // statusItems reads the list of what STATUS tells: RFC 9051 6.3.11, RFC 7162 3.1.7, RFC 8438, RFC 8474 4.3, RFC 7889 3.1,
-// RFC 9208 4.1.4 (DELETED-STORAGE is not told).
+// RFC 9208 4.1.4.
 func (d *Decoder) statusItems() []string {
 	var items []string
 	seen := make(map[string]bool)
@@ -25,7 +25,7 @@ func (d *Decoder) statusItems() []string {
 		case seen[w]:
 		default:
 			switch w {
-			case "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "HIGHESTMODSEQ", "MAILBOXID", "APPENDLIMIT":
+			case "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "HIGHESTMODSEQ", "MAILBOXID", "APPENDLIMIT", "DELETED-STORAGE":
 				seen[w] = true
 				items = append(items, w)
 			default:
