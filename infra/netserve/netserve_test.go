@@ -346,6 +346,25 @@ func TestProxy(t *testing.T) {
 	}
 }
 
+// Servers close by halves, so that their last words are heard: also behind a proxy.
+func TestCloseWriteBehindAProxy(t *testing.T) {
+	t.Parallel()
+	closed := make(chan error, 1)
+	_, addr := start(t, netserve.Config{ProxyFrom: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Handler: func(_ context.Context, conn net.Conn) {
+		closed <- conn.(interface{ CloseWrite() error }).CloseWrite()
+		io.Copy(io.Discard, conn)
+	}})
+	c := dial(t, "tcp", addr)
+	fmt.Fprint(c, "PROXY TCP4 192.0.2.7 127.0.0.1 4660 25\r\n")
+	if got := c.line(t); got != "closed" {
+		t.Errorf("the client reads %q", got)
+	}
+	if err := <-closed; err != nil {
+		t.Errorf("CloseWrite: %v", err)
+	}
+	c.Close()
+}
+
 // MaxPerClient counts whom the proxy names, and an IPv6 customer as one.
 func TestBoundsBehindAProxy(t *testing.T) {
 	t.Parallel()

@@ -209,7 +209,17 @@ func (s *Server) behindProxy(conn net.Conn) (_ net.Conn, ok bool) {
 		s.cfg.Log.Warn("a trusted proxy sent no PROXY header; closed", "role", "infra/netserve", "proxy", peer.String())
 		return nil, false
 	}
-	return p, true
+	return proxied{p}, true
+}
+
+// proxied can still be closed by halves, which servers do to have their last words heard.
+type proxied struct{ *proxyproto.Conn }
+
+func (p proxied) CloseWrite() error {
+	if t, ok := p.TCPConn(); ok {
+		return t.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
 
 func addrOf(a net.Addr) (netip.Addr, bool) {
