@@ -253,7 +253,7 @@ func TestLarge(t *testing.T) {
 	w := newWorld(t, nil) // not parallel: it measures the heap
 	const size = 50 << 20
 	r := w.in()
-	line := strings.Repeat("0123456789abcde", 5) + "xyz\r\n"
+	line := strings.Repeat(strings.Repeat("0123456789abcde", 5)+"xyz\r\n", 1000)
 	fmt.Fprintf(r, "b APPEND INBOX {%d+}\r\nSubject: large\r\n\r\n", size)
 	left := size - len("Subject: large\r\n\r\n")
 	high := watchHeap(t, func() {
