@@ -152,13 +152,14 @@ func (l *lexer) take(c byte) bool {
 	return false
 }
 
-// skip goes over space and comments (RFC 5322 3.2.2), nested ones too.
+// skip goes over space, control characters and comments (RFC 5322 3.2.2), nested ones too: whatever ends a token
+// and is no stop of it.
 func (l *lexer) skip() {
 	for !l.done() {
-		switch l.s[l.at] {
-		case ' ', '\t', '\r', '\n':
+		switch c := l.s[l.at]; {
+		case c <= ' ':
 			l.at++
-		case '(':
+		case c == '(':
 			l.at = skipComment(l.s, l.at)
 		default:
 			return
@@ -218,8 +219,12 @@ func (l *lexer) params() []Param {
 		if l.skip(); l.done() {
 			break
 		}
+		start := l.at
 		name := l.token("=;")
 		l.skip()
+		if l.at == start && l.s[start] != '=' {
+			l.at++ // no input may hold the loop
+		}
 		if !l.take('=') || name == "" {
 			continue
 		}
