@@ -219,8 +219,11 @@ func (c *Client) simple(ctx context.Context, verb smtp.Verb) error {
 func (c *Client) Quit(ctx context.Context) {
 	if !c.broken {
 		detach := c.attach(ctx)
-		_, _ = c.command(string(smtp.QUIT), c.opts.Timeouts.Quit)
+		_, err := c.command(string(smtp.QUIT), c.opts.Timeouts.Quit)
 		detach()
+		if err == nil && c.conn != c.raw {
+			_ = c.conn.Close() // tells the end of TLS
+		}
 	}
 	c.Close()
 }

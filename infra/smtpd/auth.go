@@ -66,7 +66,7 @@ func (c *conversation) exchange(s sasl.Server, response []byte) bool {
 		if done {
 			return true
 		}
-		c.out = append(c.out, "334 "...)
+		c.out = append(c.room(), "334 "...)
 		c.out = base64.StdEncoding.AppendEncode(c.out, challenge)
 		c.out = append(c.out, "\r\n"...)
 		line, err := c.readLine(smtp.MaxAuthLine, true)

@@ -154,7 +154,7 @@ func orOK(r *smtp.Reply) *smtp.Reply {
 	case r.Code < 200 || r.Code > 599 || r.Code/100 == 3:
 		return ReplyFor(mail.Errorf(mail.Internal, "reply with code %d to a message", r.Code))
 	}
-	return r
+	return withEnhanced(r)
 }
 
 // answer sends the replies to a message and forgets past errors when it was taken.

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"crypto/tls"
 	"log/slog"
+	"math"
 	"time"
 )
 
-// Config is what one listener's conversations have in common. The zero value of a limit means its default.
+// Config is what one listener's conversations have in common. The zero value of a limit means its default, a negative one
+// that there is none.
 type Config struct {
 	Hostname string      // our name in greetings and replies; "localhost" when empty
 	Greeting string      // what follows the name in the greeting
@@ -46,11 +48,12 @@ func (c Config) withDefaults() Config {
 		c.Greeting = cmp.Or(c.Greeting, "LMTP Postrider")
 	}
 	c.Greeting = cmp.Or(c.Greeting, "ESMTP Postrider")
-	c.MaxRecipients = cmp.Or(c.MaxRecipients, 1000)
-	c.MaxErrors = cmp.Or(c.MaxErrors, 20)
-	c.MaxJunk = cmp.Or(c.MaxJunk, 100)
-	c.MaxTransactions = cmp.Or(c.MaxTransactions, 1000)
-	c.MaxAuthTries = cmp.Or(c.MaxAuthTries, 3)
+	c.MaxSize = max(c.MaxSize, 0)
+	c.MaxRecipients = limit(c.MaxRecipients, 1000)
+	c.MaxErrors = limit(c.MaxErrors, 20)
+	c.MaxJunk = limit(c.MaxJunk, 100)
+	c.MaxTransactions = limit(c.MaxTransactions, 1000)
+	c.MaxAuthTries = limit(c.MaxAuthTries, 3)
 	t := &c.Timeouts
 	t.Command = cmp.Or(t.Command, 5*time.Minute)
 	t.DataBlock = cmp.Or(t.DataBlock, 3*time.Minute)
@@ -62,6 +65,13 @@ func (c Config) withDefaults() Config {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return c
+}
+
+func limit(n, standard int) int {
+	if n < 0 {
+		return math.MaxInt
+	}
+	return cmp.Or(n, standard)
 }
 
 // drainLimit bounds what is read and thrown away of a message that was refused, so that the client can read why.

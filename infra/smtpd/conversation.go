@@ -24,10 +24,11 @@ type conversation struct {
 	pub  *Conn
 	sess Session
 
-	in    *smtp.Reader
-	out   []byte // replies that wait to be sent
-	large *[largeBuffer]byte
-	small []byte // the buffer that large stands in for
+	in     *smtp.Reader
+	out    []byte // replies that wait to be sent, in outBuf while there are any
+	outBuf *[smallBuffer]byte
+	large  *[largeBuffer]byte
+	small  []byte // the buffer that large stands in for
 
 	blockTime time.Duration // while data is read: the time for its next octets
 	dataEnd   time.Time     // and for all of it
@@ -181,7 +182,7 @@ func (c *conversation) lost(err error) {
 			c.log.Debug("connection lost", "err", err)
 		}
 		c.closing = true
-		c.out = c.out[:0]
+		c.out = c.out[:0] // nobody listens
 	}
 }
 
@@ -217,18 +218,33 @@ func (c *conversation) obey(line []byte) {
 
 // reply puts a reply into the buffer. One with code 421 announces the end of the connection (RFC 5321 3.8).
 func (c *conversation) reply(r *smtp.Reply) {
-	if r.Enhanced == "" && r.Code/100 != 3 && c.pub.Hello != "" && r.Code >= 400 {
-		copied := *r
-		copied.Enhanced = string('0'+byte(r.Code/100)) + ".0.0" // RFC 2034 4: every reply carries one
-		r = &copied
+	if c.pub.Hello != "" && r.Code >= 400 {
+		r = withEnhanced(r)
 	}
-	c.out = r.AppendTo(c.out, c.pub.UTF8)
+	c.out = r.AppendTo(c.room(), c.pub.UTF8)
 	if r.Code == 421 {
 		c.closing, c.linger = true, true
 	}
 	if len(c.out) >= smallBuffer-512 {
 		_ = c.flush()
 	}
+}
+
+// withEnhanced supplies an enhanced status code where a session gave none: every reply of these classes carries one (RFC 2034 4).
+func withEnhanced(r *smtp.Reply) *smtp.Reply {
+	if r.Enhanced != "" {
+		return r
+	}
+	return &smtp.Reply{Code: r.Code, Enhanced: string('0'+byte(r.Code/100)) + ".0.0", Text: r.Text}
+}
+
+// room gives the buffer of replies. An idle connection has none.
+func (c *conversation) room() []byte {
+	if c.outBuf == nil {
+		c.outBuf = c.srv.small.Get().(*[smallBuffer]byte)
+		c.out = c.outBuf[:0]
+	}
+	return c.out
 }
 
 // say is reply for the short ones.
@@ -268,7 +284,8 @@ func (c *conversation) flush() error {
 	}
 	c.link.waitWrite(c.cfg.Timeouts.Write)
 	_, err := c.conn.Write(c.out)
-	c.out = c.out[:0]
+	c.srv.small.Put(c.outBuf)
+	c.out, c.outBuf = nil, nil
 	if err != nil {
 		c.closing, c.linger = true, false
 	}

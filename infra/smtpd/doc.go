@@ -10,7 +10,8 @@
 //   - Data ends with io.EOF only when the client really ended it. Whoever stores a body must not do so before.
 //   - Client and server never disagree about where data ends (see proto/smtp), and nothing that was received before
 //     TLS is used after it (RFC 3207 4.2, 6).
-//   - Memory per connection is 8 KB of buffers, and 32 KB more while data is read, whatever the client does.
+//   - A connection holds 4 KB of buffers while it waits, 4 KB more while it answers and 32 KB more while data is read,
+//     whatever the client does.
 //   - A panic of a handler ends its connection only.
 //
 // RFC 5321, RFC 2033 (LMTP), RFC 1870 (SIZE), RFC 2034 (enhanced codes), RFC 2920 (PIPELINING), RFC 3030 (CHUNKING),

@@ -330,3 +330,75 @@ func BenchmarkLargeMessage(b *testing.B) {
 		read(1)
 	}
 }
+
+// The last word reaches a client that sent more than the server cared to read: over TCP, closing with unread input would
+// throw the reply away.
+func TestLastWordArrives(t *testing.T) {
+	t.Parallel()
+	addr := listen(t, Config{MaxErrors: 1}, &discard{}, false)
+	flood := []byte(strings.Repeat("XYZZY\r\n", 20_000))
+	for range 10 {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write(flood); err != nil {
+			t.Error(err)
+		}
+		_ = conn.(*net.TCPConn).CloseWrite()
+		said, err := io.ReadAll(conn)
+		if want := "500 5.5.1 command not recognised\r\n421 4.7.0 too many errors\r\n"; err != nil || !strings.HasSuffix(string(said), want) {
+			t.Errorf("%q %v", said, err)
+		}
+		conn.Close()
+	}
+}
+
+// The end of TLS is told, so that a client can tell it from an attack that cuts the connection.
+func TestTLSIsClosed(t *testing.T) {
+	t.Parallel()
+	addr := listen(t, Config{TLS: testTLS(t)}, &discard{}, false)
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	chat(t, conn, "", "220")
+	chat(t, conn, "STARTTLS\r\n", "220")
+	tc := tls.Client(conn, clientTLS())
+	chat(t, tc, "QUIT\r\n", "221")
+	if line, err := readLine(tc); err != io.EOF {
+		t.Errorf("%q %v", line, err)
+	}
+}
+
+// BenchmarkIdle reports what a connection that waits costs, stack included.
+func BenchmarkIdle(b *testing.B) {
+	const n = 1000
+	for b.Loop() {
+		ctx, cancel := context.WithCancel(context.Background())
+		s := New(Config{}, &discard{})
+		var before, after runtime.MemStats
+		clients := make([]net.Conn, n)
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		var wg sync.WaitGroup
+		for i := range clients {
+			client, server := net.Pipe()
+			clients[i] = client
+			wg.Go(func() { s.Serve(ctx, server) })
+			if _, err := readLine(client); err != nil {
+				b.Fatal(err)
+			}
+		}
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapInuse+after.StackInuse-before.HeapInuse-before.StackInuse)/n, "octets/conn")
+		for _, c := range clients {
+			c.Close()
+		}
+		wg.Wait()
+		cancel()
+	}
+}

@@ -27,7 +27,7 @@ func (c *conversation) mail(m *smtp.Mail) {
 		c.pub.UTF8 = false
 		return
 	} else if err != nil {
-		c.reply(ReplyFor(err))
+		c.reply(withEnhanced(ReplyFor(err)))
 	} else {
 		c.say(250, "2.1.0", "sender accepted")
 	}

@@ -25,7 +25,7 @@ func (c *conversation) rcpt(r *smtp.Rcpt) {
 		c.refuse(err)
 		return
 	} else if err != nil {
-		c.reply(ReplyFor(err))
+		c.reply(withEnhanced(ReplyFor(err)))
 	} else {
 		c.say(250, "2.1.5", "recipient accepted")
 	}

@@ -63,16 +63,14 @@ func (s *Server) Serve(ctx context.Context, nc net.Conn) {
 	defer c.guard(c.end)
 	defer detach()
 
-	small, out := s.small.Get().(*[smallBuffer]byte), s.small.Get().(*[smallBuffer]byte)
+	small := s.small.Get().(*[smallBuffer]byte)
 	c.in = smtp.NewReader(source{c}, small[:])
-	c.out = out[:0]
 	c.guard(c.run)
 	c.guard(c.farewell)
 	// Pooled only on the way that knows that nobody holds a slice of them any more.
 	c.shrink()
 	if !c.panicked && c.large == nil {
 		s.small.Put(small)
-		s.small.Put(out)
 	}
 }
 
@@ -113,7 +111,13 @@ func (c *conversation) end() {
 // farewell sends what is still to be said. When the client may have sent more than we read, closing at once would make
 // its host throw our last reply away, so the rest is read for a moment.
 func (c *conversation) farewell() {
-	if c.flush() != nil || !c.linger {
+	if c.flush() != nil {
+		return
+	}
+	if t, ok := c.conn.(*tls.Conn); ok && c.conn != c.link.raw {
+		_ = t.CloseWrite() // closing the raw connection does not tell the end of TLS
+	}
+	if !c.linger {
 		return
 	}
 	half, ok := c.link.raw.(interface{ CloseWrite() error })
