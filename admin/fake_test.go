@@ -206,7 +206,7 @@ func (w *world) Verify(_ context.Context, _ admin.VerifyRequest, progress func(a
 }
 
 func (w *world) Compact(context.Context) (admin.CompactReport, error) {
-	return admin.CompactReport{Before: 10, After: 4}, nil
+	return admin.CompactReport{Freed: 4}, nil
 }
 
 func (w *world) Commit(_ context.Context, set mail.ChangeSet) (r mail.Receipt, err error) {

@@ -70,7 +70,7 @@ func domainName(s string) (string, error) {
 	}
 	name, err := addr.NormalDomain(s)
 	if err != nil {
-		return "", mail.Errorf(mail.Invalid, "%s is not a domain: %w", s, err)
+		return "", mail.Errorf(mail.Invalid, "this is not a domain: %w", err)
 	}
 	if strings.HasPrefix(name, "[") {
 		return "", mail.Errorf(mail.Invalid, "%s is an address of a host; mail domains here have names", s)

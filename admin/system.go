@@ -81,8 +81,7 @@ type Checked struct {
 
 // CompactReport is the reply to Compact.
 type CompactReport struct {
-	Before int64 `json:"before"` // octets on disk
-	After  int64 `json:"after"`
+	Freed int64 `json:"freed"` // octets
 }
 
 // Status implements SystemOperator.

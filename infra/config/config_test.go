@@ -205,7 +205,7 @@ func TestLoadFaults(t *testing.T) {
 		{"misspelt", "[smtp]\nmax_recipient = 5\n", `x.toml:2:1: there is no key "max_recipient" in [smtp]; did you mean "max_recipients"?`},
 		{"misspelt table", "[smpt]\nx = 5\n", `x.toml:1:2: there is no key "smpt" at the top of the file; did you mean "smtp"?`},
 		{"wrong table", "[smtp]\nconcurrency = 5\n", `x.toml:2:1: there is no key "concurrency" in [smtp]; it belongs in [queue]`},
-		{"unknown", "quux_frobnicate = 1\n", `x.toml:1:1: there is no key "quux_frobnicate"; see all with: postrider config reference`},
+		{"unknown", "quux_frobnicate = 1\n", `x.toml:1:1: there is no key "quux_frobnicate" at the top of the file; see all with: postrider config reference`},
 		{"in a list", "[[route]]\ndomian = \"a.test\"\n", `there is no key "domian" in [route]; did you mean "domain"?`},
 		{"in a map", "[lab.dns.\"a.test\"]\nmxx = []\n", `did you mean "mx"?`},
 		{"several", "a_b_c = 1\n[log]\nlevl = \"x\"\n", `x.toml:3:1: there is no key "levl" in [log]; did you mean "level"?`},

@@ -26,14 +26,12 @@ func unknownKey(path []string) string {
 		if home := homes(part); home != "" {
 			return text + "; it belongs in " + home
 		}
-		break
+		return text + seeAll
 	}
-	if len(path) == 0 {
-		return "the file holds an unknown key; see all with: postrider config reference"
-	}
-	text := fmt.Sprintf("there is no key %q", strings.Join(path, "."))
-	return text + "; see all with: postrider config reference"
+	return "there is an unknown key" + seeAll
 }
+
+const seeAll = "; see all with: postrider config reference"
 
 // member is the type of a table's key; of a list or map, the type of what it holds.
 func member(t reflect.Type, key string) (reflect.Type, bool) {
