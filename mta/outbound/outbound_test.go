@@ -233,10 +233,12 @@ func TestTooManyRecipients(t *testing.T) {
 			t.Errorf("%q: %d transactions on %d connections", c.reply, n, r.connections())
 		}
 	}
-	// A host that takes none is not asked for ever.
-	r := &remote{ext: esmtp(), script: map[string][]string{"rcpt": {"452 4.5.3 too many recipients"}}}
-	b := newBench(t, oneHost, at1(r))
-	b.want(b.attempt(bob, "cy@there.example"), "bob: deferred 4.5.3 *", "cy: deferred 4.5.3 *")
+	// A host that takes none is not asked for ever, at whatever stage it says so.
+	for _, at := range []string{"mail", "rcpt", "data", "."} {
+		r := &remote{ext: esmtp(), script: map[string][]string{at: {"452 4.5.3 too many recipients"}}}
+		b := newBench(t, oneHost, at1(r))
+		b.want(b.attempt(bob, "cy@there.example"), "bob: deferred 4.5.3 *", "cy: deferred 4.5.3 *")
+	}
 }
 
 func TestMoreAddresses(t *testing.T) {

@@ -61,6 +61,7 @@ type received struct {
 	to         []string
 	tls        bool
 	user       string
+	confirmed  bool // the sender was told so
 }
 
 // start listens; the remote ends with the test.
@@ -257,7 +258,7 @@ func (d *dialog) data() bool {
 	d.taken += octets
 	d.mu.Unlock()
 	reply := d.reply(".", "250 2.0.0 queued as 1")
-	d.mail.data = b.String()
+	d.mail.data, d.mail.confirmed = b.String(), strings.HasPrefix(reply, "250")
 	if strings.HasPrefix(reply, "250") || reply == "drop" || reply == "reset" || reply == "hang" {
 		d.mu.Lock()
 		d.mails = append(d.mails, d.mail)

@@ -73,7 +73,7 @@ func (a *attempt) transaction(ctx context.Context, s *session, rest []mail.Queue
 		switch {
 		case reply == nil, reply.Code == 421:
 			undone = append(undone, q)
-		case accepted && tooMany(reply):
+		case accepted && reply == result.Rcpt[i] && tooMany(reply):
 			left = append(left, q) // at once, in a transaction of their own (RFC 5321 4.5.3.1.10)
 		default:
 			a.verdicts = append(a.verdicts, s.verdict(q.N, reply))
@@ -83,7 +83,11 @@ func (a *attempt) transaction(ctx context.Context, s *session, rest []mail.Queue
 		a.settle(undone, tr)
 		undone = nil
 	}
-	return append(undone, left...), tr
+	undone = append(undone, left...)
+	if tr == nil && len(undone) == len(rest) {
+		tr = (&trouble{status: "4.5.0", reason: s.peer + " gave no answer about any recipient"}).of(s)
+	}
+	return undone, tr
 }
 
 // send makes one transaction. The trouble is what keeps the connection from being used further, or the message from being
