@@ -58,7 +58,7 @@ func (a *Agent) Submit(ctx context.Context, s mail.Submission) (mail.TraceID, er
 		}
 		to = append(to, r)
 	}
-	l, err := a.take(ctx, submission{account: account, env: s.Envelope, to: to, body: s.Body, received: func(l *mail.Letter) []byte {
+	l, err := a.take(ctx, submission{account: account, env: s.Envelope, to: to, body: &checked{r: s.Body}, received: func(l *mail.Letter) []byte {
 		return a.received(s, l)
 	}, peer: s.Peer, tls: s.TLS})
 	if err != nil {

@@ -2,12 +2,13 @@ package msa
 
 import (
 	"context"
-	"crypto/tls"
+	cryptotls "crypto/tls"
 	"io"
 	"log/slog"
 	"net"
 
 	"github.com/postrider/postrider/infra/smtpd"
+	"github.com/postrider/postrider/infra/tls"
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/proto/sasl"
 	"github.com/postrider/postrider/proto/smtp"
@@ -22,8 +23,8 @@ type Door struct {
 
 // Authenticator proves who connects (service/directory).
 type Authenticator interface {
-	Mechanisms(state *tls.ConnectionState) []string
-	SASL(ctx context.Context, mechanism string, state *tls.ConnectionState, peer net.Addr) (sasl.Server, error)
+	Mechanisms(state *cryptotls.ConnectionState) []string
+	SASL(ctx context.Context, mechanism string, state *cryptotls.ConnectionState, peer net.Addr) (sasl.Server, error)
 	Account(ctx context.Context, user string) (mail.Account, error)
 }
 
@@ -125,7 +126,7 @@ func (s *session) refused(from, to mail.Path, err error) {
 // Data takes the message. Its 250 is given only after the commit.
 func (s *session) Data(ctx context.Context, body io.Reader) (*smtp.Reply, error) {
 	l, err := s.door.Agent.take(ctx, submission{
-		account: s.account, env: s.env, to: s.to, body: body, peer: intake.Peer(s.conn), tls: intake.TLSWords(s.conn.TLS),
+		account: s.account, env: s.env, to: s.to, body: body, peer: intake.Peer(s.conn), tls: tls.Describe(s.conn.TLS, false),
 		received: func(l *mail.Letter) []byte { return s.door.Agent.Intake.Received(s.conn, l, "") },
 	})
 	if err != nil {

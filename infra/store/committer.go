@@ -190,9 +190,23 @@ func (s *Store) stop(cause error) error {
 	err := s.packs.Fail(cause)
 	var e *mail.Error
 	if errors.As(err, &e) {
-		s.stopped.CompareAndSwap(nil, e)
+		if s.stopped.CompareAndSwap(nil, e) {
+			close(s.failed)
+		}
 	}
 	return err
+}
+
+// Failed is closed when the store can take nothing more: a sync or a commit failed, and what is on the disk only a
+// restart can tell. Reading goes on.
+func (s *Store) Failed() <-chan struct{} { return s.failed }
+
+// Failure is why, once Failed is closed; else nil.
+func (s *Store) Failure() error {
+	if e := s.stopped.Load(); e != nil {
+		return e
+	}
+	return nil
 }
 
 // checkpointFrames is how long the write-ahead log grows, in pages, before its pages go to the database file.

@@ -71,6 +71,7 @@ type Store struct {
 	done     chan struct{} // the committer has ended
 	once     sync.Once
 	stopped  atomic.Pointer[mail.Error] // why nothing more is committed
+	failed   chan struct{}              // closed when stopped is set
 
 	ledger *ledger // the committer's alone
 }
@@ -97,6 +98,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 func (s *Store) defaults() {
+	if dir, err := filepath.Abs(s.dir); err == nil {
+		s.dir = dir // SQLite is given a URI, where a relative path reads as a host
+	}
 	if s.clock == nil {
 		s.clock = mail.SystemClock{}
 	}
@@ -117,6 +121,7 @@ func (s *Store) defaults() {
 	}
 	s.requests = make(chan *request, s.opt.MaxBatch)
 	s.closing = make(chan struct{})
+	s.failed = make(chan struct{})
 	s.done = make(chan struct{})
 }
 

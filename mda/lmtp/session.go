@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/postrider/postrider/infra/smtpd"
+	"github.com/postrider/postrider/infra/tls"
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/proto/smtp"
 	"github.com/postrider/postrider/service/intake"
@@ -76,7 +77,7 @@ func (s *session) DataLMTP(ctx context.Context, body io.Reader) ([]*smtp.Reply, 
 	}
 	defer content.Body.Discard()
 	l := s.door.Intake.Letter(content, s.env)
-	l.Role, l.Peer, l.TLS = role, intake.Peer(s.conn), intake.TLSWords(s.conn.TLS)
+	l.Role, l.Peer, l.TLS = role, intake.Peer(s.conn), tls.Describe(s.conn.TLS, false)
 	l.Prefix = s.door.Intake.Received(s.conn, l, "")
 
 	replies := make([]*smtp.Reply, len(s.to))

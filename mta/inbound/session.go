@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/postrider/postrider/infra/smtpd"
+	"github.com/postrider/postrider/infra/tls"
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/proto/smtp"
 	"github.com/postrider/postrider/service/intake"
@@ -82,7 +83,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (*smtp.Reply, error)
 	}
 	defer content.Body.Discard()
 	l := s.door.Intake.Letter(content, s.env)
-	l.Role, l.Peer, l.TLS = role, intake.Peer(s.conn), intake.TLSWords(s.conn.TLS)
+	l.Role, l.Peer, l.TLS = role, intake.Peer(s.conn), tls.Describe(s.conn.TLS, false)
 	l.Prefix = s.door.Intake.Received(s.conn, l, s.name.wait())
 	if err := s.door.Intake.Commit(ctx, l, s.to); err != nil {
 		s.log.Warn("message not taken", "trace", string(l.Trace), "from", string(s.env.From), "error", err)

@@ -132,9 +132,14 @@ func (in *Intake) Commit(ctx context.Context, l *mail.Letter, to []Recipient) er
 	}
 	_, err = in.Journal.Commit(ctx, mail.ChangeSet{Changes: changes})
 	var failed *mail.ChangeError
-	if errors.As(err, &failed) && mail.Is(err, mail.NotFound) {
-		// A mailbox that vanished between the plan and the commit: the next try plans anew.
+	if !errors.As(err, &failed) {
+		return err
+	}
+	switch mail.KindOf(err) {
+	case mail.NotFound: // a mailbox that vanished between the plan and the commit: the next try plans anew
 		return &mail.Error{Kind: mail.Unavailable, Text: "the mailbox changed at this moment; try again", Err: err}
+	case mail.OverQuota: // how full it is, is its owner's affair
+		return &mail.Error{Kind: mail.OverQuota, Enhanced: "4.2.2", Text: "the mailbox of a recipient is full; try again once its owner has made room", Err: err}
 	}
 	return err
 }

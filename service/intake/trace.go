@@ -57,11 +57,3 @@ func Peer(c *smtpd.Conn) string {
 	}
 	return c.Hello + "[" + who + "]"
 }
-
-// TLSWords tells version and cipher suite, or "" without TLS.
-func TLSWords(s *tls.ConnectionState) string {
-	if s == nil {
-		return ""
-	}
-	return tls.VersionName(s.Version) + " " + tls.CipherSuiteName(s.CipherSuite)
-}

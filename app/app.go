@@ -1,0 +1,177 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/postrider/postrider/admin"
+	"github.com/postrider/postrider/admin/httpapi"
+	"github.com/postrider/postrider/infra/bus"
+	"github.com/postrider/postrider/infra/config"
+	"github.com/postrider/postrider/infra/dns"
+	"github.com/postrider/postrider/infra/store"
+	"github.com/postrider/postrider/infra/tls"
+	"github.com/postrider/postrider/mail"
+	"github.com/postrider/postrider/mda"
+	"github.com/postrider/postrider/msa"
+	"github.com/postrider/postrider/mta/outbound"
+	"github.com/postrider/postrider/mta/queue"
+	"github.com/postrider/postrider/service/directory"
+	"github.com/postrider/postrider/service/intake"
+)
+
+// Grace is how long conversations and attempts may go on after the system was told to stop.
+const Grace = 15 * time.Second
+
+// App is one system. New makes it, Start opens its doors, Close ends it.
+type App struct {
+	cfg     config.Config
+	log     *slog.Logger
+	clock   mail.Clock
+	version string
+
+	bus      *bus.Bus
+	store    *store.Store
+	keeper   *tls.Keeper
+	resolver dns.Resolver
+	closers  []io.Closer
+
+	people     *directory.Resolver
+	auth       *directory.Authenticator
+	intake     *intake.Intake
+	rejections *intake.Rejections
+	agent      *msa.Agent
+	queue      *queue.Scheduler
+	transport  *outbound.Transport
+	operations *admin.Operations
+
+	started  time.Time
+	services []*service
+	stop     context.CancelFunc // of what runs in the background
+	running  sync.WaitGroup
+}
+
+// Options are what New needs beside the configuration.
+type Options struct {
+	Log *slog.Logger
+}
+
+// New opens the store and wires the parts. Nothing listens yet.
+func New(ctx context.Context, cfg config.Config, o Options) (*App, error) {
+	a := &App{cfg: cfg, log: o.Log, clock: mail.SystemClock{}, version: Version(), bus: bus.New(), stop: func() {}}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	if err := a.open(ctx); err != nil {
+		return nil, errors.Join(err, a.closeAll())
+	}
+	return a, nil
+}
+
+func (a *App) open(ctx context.Context) error {
+	var err error
+	a.store, err = store.Open(ctx, store.Options{Dir: a.cfg.Data, Clock: a.clock, Log: a.log.With("role", "infra/store"), Bus: a.bus})
+	if err != nil {
+		return err
+	}
+	a.closers = append(a.closers, a.store)
+	secret, err := installationSecret(a.cfg.Data)
+	if err != nil {
+		return err
+	}
+	if a.resolver, err = a.openResolver(); err != nil {
+		return err
+	}
+	a.people = &directory.Resolver{Directory: a.store, Separator: a.cfg.Accounts.Subaddress}
+	a.auth = directory.NewAuthenticator(a.store, a.clock, secret)
+	a.rejections = intake.NewRejections(a.store, a.clock, a.log.With("role", "service/intake"))
+	a.intake = &intake.Intake{
+		Blobs: a.store, Journal: a.store, Resolver: a.people, Planner: &mda.Planner{Mailboxes: a.store, Clock: a.clock}, Clock: a.clock,
+		Hostname: a.cfg.Hostname, QueueLife: a.cfg.Queue.Expire.Std(), Rejections: a.rejections,
+	}
+	a.agent = &msa.Agent{
+		Intake: a.intake, Resolver: a.people, Senders: a.people, Accounts: a.store, Clock: a.clock, Log: a.log,
+	}
+	if a.directDelivery() {
+		routes, err := a.routes()
+		if err != nil {
+			return err
+		}
+		a.agent.Domains = domains{a.resolver, routes}
+	}
+	a.operations = a.makeOperations()
+	return nil
+}
+
+// Operations are the operator's, on this system.
+func (a *App) Operations() *admin.Operations { return a.operations }
+
+// Start makes certificates where there are none, opens every listener of the configuration, and starts the queue. When
+// one cannot be opened, none stays open.
+func (a *App) Start(ctx context.Context) error {
+	var err error
+	if a.keeper, err = a.openKeeper(); err != nil {
+		return err
+	}
+	if a.queue, err = a.makeQueue(); err != nil {
+		return err
+	}
+	if err := a.listen(ctx); err != nil {
+		return errors.Join(err, a.shutServices(ctx))
+	}
+	socket, err := httpapi.Listen(a.cfg.AdminSocket())
+	if err != nil {
+		return errors.Join(err, a.shutServices(ctx))
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	a.stop = stop
+	a.started = a.clock.Now()
+	a.operations = a.makeOperations() // anew: now they are a running system's
+	a.background(func() {
+		if err := httpapi.Serve(background, socket, a.operations, a.log.With("role", "admin")); err != nil {
+			a.log.Error("the operator's socket failed", "error", err)
+		}
+	})
+	a.background(func() { a.rejections.Run(background) })
+	a.background(func() {
+		if err := a.queue.Run(background); err != nil {
+			a.log.Error("the queue stopped", "error", err)
+		}
+	})
+	for _, s := range a.services {
+		s.start(&a.running, a.log)
+	}
+	return nil
+}
+
+func (a *App) background(f func()) {
+	a.running.Add(1)
+	go func() {
+		defer a.running.Done()
+		f()
+	}()
+}
+
+// Close ends everything: doors first, then what runs behind them, then the store. Conversations have the time of grace, or
+// until ctx ends.
+func (a *App) Close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, Grace)
+	defer cancel()
+	err := a.shutServices(ctx)
+	a.stop()
+	a.running.Wait()
+	return errors.Join(err, a.closeAll())
+}
+
+func (a *App) closeAll() error {
+	var errs []error
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		errs = append(errs, a.closers[i].Close())
+	}
+	a.closers = nil
+	return errors.Join(errs...)
+}

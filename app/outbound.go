@@ -1,0 +1,186 @@
+package app
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/postrider/postrider/infra/config"
+	"github.com/postrider/postrider/infra/dns"
+	"github.com/postrider/postrider/mail"
+	"github.com/postrider/postrider/mta/outbound"
+	"github.com/postrider/postrider/mta/queue"
+)
+
+// openResolver is the configured DNS, or the lab's own.
+func (a *App) openResolver() (dns.Resolver, error) {
+	if zone := a.cfg.Lab.Zone(); zone != "" {
+		return dns.NewStatic(dns.StaticConfig{Zone: zone})
+	}
+	c := dns.Config{Trusted: a.cfg.DNS.Trusted, Timeout: a.cfg.DNS.Timeout.Std() / 3, Clock: a.clock}
+	for _, s := range a.cfg.DNS.Servers {
+		server, err := netip.ParseAddrPort(s)
+		if err != nil {
+			ip, err := netip.ParseAddr(s)
+			if err != nil {
+				return nil, mail.Errorf(mail.Invalid, "dns.servers: %q is not an address", s)
+			}
+			server = netip.AddrPortFrom(ip, 53)
+		}
+		c.Servers = append(c.Servers, server)
+	}
+	client := dns.New(c)
+	a.closers = append(a.closers, client)
+	return client, nil
+}
+
+// directDelivery reports whether mail without a route of its own goes to the hosts that DNS names.
+func (a *App) directDelivery() bool {
+	return a.cfg.Lab.RouteAll == "" && a.cfg.Outbound.Smarthost.Host == ""
+}
+
+// domains tells the submission agent which foreign domains exist. Where a host is configured for a domain, that host decides.
+type domains struct {
+	dns.Resolver
+	routes outbound.Routes
+}
+
+// Exists implements msa.Domains.
+func (d domains) Exists(ctx context.Context, domain string) (dns.Existence, error) {
+	if d.routes.RouteFor(mail.Path("postmaster@"+domain)) != domain {
+		return dns.Reachable, nil
+	}
+	return d.Resolver.Exists(ctx, domain)
+}
+
+// routes translates the configuration of next hops.
+func (a *App) routes() (outbound.Routes, error) {
+	r := outbound.Routes{Domains: map[string]*outbound.Hop{}}
+	if all := a.cfg.Lab.RouteAll; all != "" {
+		hop, err := hopTo(all, config.TLSOpportunistic)
+		r.Default = hop
+		return r, err
+	}
+	out := a.cfg.Outbound
+	if s := out.Smarthost; s.Host != "" {
+		hop := &outbound.Hop{Host: s.Host, Port: uint16(s.Port), Username: s.Username} //nolint:gosec // validated
+		secure(hop, s.TLS)
+		if s.PasswordFile != "" {
+			var err error
+			if hop.Password, err = firstLine(s.PasswordFile); err != nil {
+				return r, err
+			}
+		}
+		r.Default = hop
+	} else if out.TLS != config.TLSOpportunistic {
+		r.Default = &outbound.Hop{}
+		secure(r.Default, out.TLS)
+	}
+	for _, route := range a.cfg.Routes {
+		policy := route.TLS
+		if policy == "" {
+			policy = out.TLS
+		}
+		hop, err := hopTo(route.Host, policy)
+		if err != nil {
+			return r, err
+		}
+		r.Domains[strings.TrimPrefix(route.Domain, "*")] = hop
+	}
+	return r, nil
+}
+
+func hopTo(hostport string, policy config.TLSPolicy) (*outbound.Hop, error) {
+	host, port, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return nil, mail.Errorf(mail.Invalid, "%q is not \"host:port\"", hostport)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return nil, mail.Errorf(mail.Invalid, "%q has no port between 1 and 65535", hostport)
+	}
+	hop := &outbound.Hop{Host: host, Port: uint16(n)}
+	secure(hop, policy)
+	return hop, nil
+}
+
+func secure(h *outbound.Hop, p config.TLSPolicy) {
+	switch p {
+	case config.TLSNone:
+		h.Security = outbound.Plain
+	case config.TLSRequire:
+		h.Security = outbound.StartTLS
+	case config.TLSVerify:
+		h.Security, h.Verify = outbound.StartTLS, true
+	case config.TLSImplicit:
+		h.Security, h.Verify = outbound.Implicit, true
+	case config.TLSOpportunistic:
+	}
+}
+
+// firstLine reads a secret from a file.
+func firstLine(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", mail.Errorf(mail.Invalid, "the password file cannot be read: %w", err)
+	}
+	defer f.Close()
+	line, err := bufio.NewReader(f).ReadString('\n')
+	line = strings.TrimRight(line, "\r\n")
+	if line == "" {
+		return "", mail.Errorf(mail.Invalid, "the password file %s has no first line (%v)", name, err)
+	}
+	return line, nil
+}
+
+// makeQueue wires what carries mail away.
+func (a *App) makeQueue() (*queue.Scheduler, error) {
+	routes, err := a.routes()
+	if err != nil {
+		return nil, err
+	}
+	self := outbound.Self{Names: []string{a.cfg.Hostname}}
+	a.transport, err = outbound.New(outbound.Config{
+		Resolver: a.resolver, Blobs: a.store, Hello: a.cfg.HelloName(), Routes: routes, Port: uint16(a.cfg.Outbound.Port), Self: self, //nolint:gosec // validated
+		Dialer: &dns.Dialer{Resolver: a.resolver, Overrides: a.cfg.Lab.Hosts, Timeout: a.cfg.Outbound.ConnectTimeout.Std()},
+		Log:    a.log.With("role", "mta/outbound"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, closerFunc(a.transport.Close))
+	owner, err := filepath.Abs(a.cfg.Data)
+	if err != nil {
+		owner = a.cfg.Data
+	}
+	q := a.cfg.Queue
+	return queue.New(queue.Config{
+		Journal: a.store, Queue: a.store, Clock: a.clock, Bus: a.bus, Sender: a.transport,
+		Reporter: nilReporter{},
+		Owner:    a.cfg.Hostname + ":" + owner,
+		Backoff:  queue.Backoff{First: q.RetryFirst.Std(), Max: q.RetryMax.Std()},
+		Limits:   queue.Limits{Concurrency: q.Concurrency, PerRoute: q.PerRoute},
+		Times:    queue.Times{Delay: delay(q.DelayWarning.Std()), Grace: Grace / 2},
+		Log:      a.log.With("role", "mta/queue"),
+	})
+}
+
+// delay is the scheduler's word for when a sender is told: never is negative there.
+func delay(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}
+
+// closerFunc makes a Closer of what closes without an error.
+type closerFunc func()
+
+// Close implements io.Closer.
+func (f closerFunc) Close() error { f(); return nil }

@@ -1,0 +1,99 @@
+package app
+
+import (
+	cryptotls "crypto/tls"
+
+	"github.com/postrider/postrider/infra/config"
+	"github.com/postrider/postrider/infra/smtpd"
+	"github.com/postrider/postrider/infra/tls"
+	"github.com/postrider/postrider/maa/imap"
+	"github.com/postrider/postrider/maa/pop3"
+	"github.com/postrider/postrider/mda/lmtp"
+	"github.com/postrider/postrider/msa"
+	"github.com/postrider/postrider/mta/inbound"
+)
+
+// plans lists the services of the configuration.
+func (a *App) plans() []plan {
+	var out []plan
+	add := func(p plan) {
+		if len(p.addresses) > 0 {
+			out = append(out, p)
+		}
+	}
+	users := a.keeper.Server(tls.Users)
+	in, sub := a.cfg.SMTP, a.cfg.Submission
+	host := a.cfg.Hostname
+
+	mx := smtpd.New(a.smtpConfig(in, a.keeper.Server(tls.MX)), &inbound.Door{Intake: a.intake, Resolver: a.people, Names: a.resolver, Log: a.log})
+	add(plan{name: "smtp", addresses: a.cfg.Listen.SMTP, max: in.MaxConnections, perClient: in.MaxConnectionsPerIP, busy: busySMTP(host), serve: mx.Serve})
+
+	door := &msa.Door{Agent: a.agent, Auth: a.auth}
+	submission := smtpd.New(a.smtpConfig(sub, users), door)
+	add(plan{name: "submission", addresses: a.cfg.Listen.Submission, max: sub.MaxConnections, perClient: sub.MaxConnectionsPerIP, busy: busySMTP(host), serve: submission.Serve})
+	submissions := smtpd.New(a.smtpConfig(sub, nil), door)
+	add(plan{name: "submissions", addresses: a.cfg.Listen.Submissions, implicit: users, max: sub.MaxConnections, perClient: sub.MaxConnectionsPerIP, serve: submissions.Serve})
+
+	local := a.smtpConfig(a.cfg.LMTP, users)
+	local.LMTP = true
+	lmtpd := smtpd.New(local, &lmtp.Door{Intake: a.intake, Resolver: a.people, Log: a.log})
+	at := append([]string{}, a.cfg.Listen.LMTP...)
+	if p := a.cfg.LMTPSocketPath(); p != "" {
+		at = append(at, "unix:"+p)
+	}
+	add(plan{name: "lmtp", addresses: at, max: a.cfg.LMTP.MaxConnections, perClient: a.cfg.LMTP.MaxConnectionsPerIP, busy: busySMTP(host), serve: lmtpd.Serve})
+
+	for _, p := range append(a.imapPlans(users), a.pop3Plans(users)...) {
+		add(p)
+	}
+	return out
+}
+
+func busySMTP(host string) string {
+	return "421 4.7.0 " + host + " has too many connections from you or in all; try again later\r\n"
+}
+
+func (a *App) smtpConfig(s config.SMTPServer, starttls *cryptotls.Config) smtpd.Config {
+	return smtpd.Config{
+		Hostname: a.cfg.Hostname, TLS: starttls, MaxSize: int64(s.MaxMessageSize), MaxRecipients: s.MaxRecipients,
+		MaxErrors: a.limit(s.MaxErrors, unlimited), MaxJunk: a.limit(0, unlimited), MaxTransactions: a.limit(0, unlimited), MaxAuthTries: a.limit(0, unlimited),
+		AllowCleartextAuth: a.cfg.Lab.AllowAuthWithoutTLS,
+		Timeouts:           smtpd.Timeouts{Command: s.CommandTimeout.Std(), DataBlock: s.DataTimeout.Std(), Grace: Grace},
+		Log:                a.log.With("role", "infra/smtpd"),
+	}
+}
+
+const unlimited = 1 << 30
+
+func (a *App) imapPlans(users *cryptotls.Config) []plan {
+	c := a.cfg.IMAP
+	base := imap.Config{
+		Mailboxes: a.store, Journal: a.store, Blobs: a.store, Bus: a.bus, Clock: a.clock, Authenticator: a.auth,
+		RequireTLSForAuth: !a.cfg.Lab.AllowAuthWithoutTLS, Log: a.log.With("role", "maa/imap"),
+	}
+	base.Limits.Append = int64(c.MaxMessageSize)
+	base.Limits.Idle, base.Limits.PreAuth = c.IdleTimeout.Std(), c.LoginTimeout.Std()
+	starttls := base
+	starttls.TLS = users
+	const busy = "* BYE [UNAVAILABLE] too many connections from you or in all; try again later\r\n"
+	return []plan{
+		{name: "imap", addresses: a.cfg.Listen.IMAP, max: c.MaxConnections, perClient: c.MaxConnectionsPerIP, busy: busy, serve: imap.New(starttls).Serve},
+		{name: "imaps", addresses: a.cfg.Listen.IMAPS, implicit: users, max: c.MaxConnections, perClient: c.MaxConnectionsPerIP, serve: imap.New(base).Serve},
+	}
+}
+
+func (a *App) pop3Plans(users *cryptotls.Config) []plan {
+	c := a.cfg.POP3
+	base := pop3.Config{
+		Mailboxes: a.store, Journal: a.store, Blobs: a.store, Authenticator: a.auth, RequireTLSForAuth: !a.cfg.Lab.AllowAuthWithoutTLS,
+		Limits: pop3.DefaultLimits(), Log: a.log.With("role", "maa/pop3"),
+	}
+	base.Limits.Idle = c.IdleTimeout.Std()
+	starttls := base
+	starttls.TLS = users
+	const busy = "-ERR [SYS/TEMP] too many connections from you or in all; try again later\r\n"
+	return []plan{
+		{name: "pop3", addresses: a.cfg.Listen.POP3, max: c.MaxConnections, perClient: c.MaxConnectionsPerIP, busy: busy, serve: pop3.New(starttls).Serve},
+		{name: "pop3s", addresses: a.cfg.Listen.POP3S, implicit: users, max: c.MaxConnections, perClient: c.MaxConnectionsPerIP, serve: pop3.New(base).Serve},
+	}
+}

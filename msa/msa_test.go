@@ -1,0 +1,201 @@
+package msa_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/postrider/postrider/infra/dns"
+	"github.com/postrider/postrider/infra/smtpd"
+	"github.com/postrider/postrider/mail"
+	"github.com/postrider/postrider/msa"
+	"github.com/postrider/postrider/testkit/dialog"
+	"github.com/postrider/postrider/testkit/town"
+)
+
+// domains is DNS as the tests have it.
+type domains struct{}
+
+func (domains) Exists(_ context.Context, domain string) (dns.Existence, error) {
+	switch domain {
+	case "missing.example":
+		return dns.Missing, nil
+	case "hostless.example":
+		return dns.Hostless, nil
+	case "silent.example":
+		return dns.Refusing, nil
+	case "doubtful.example":
+		return dns.Unknown, errors.New("the name server does not answer")
+	}
+	return dns.Reachable, nil
+}
+
+func agent(w *town.Town) *msa.Agent {
+	return &msa.Agent{
+		Intake: w.Intake, Resolver: w.People, Senders: w.People, Accounts: w.Store, Domains: domains{}, Clock: mail.SystemClock{}, Log: w.Log,
+	}
+}
+
+func door(w *town.Town) dialog.Runner {
+	srv := smtpd.New(smtpd.Config{Hostname: town.Host, AllowCleartextAuth: true}, &msa.Door{Agent: agent(w), Auth: w.Auth})
+	return dialog.Runner{Dial: func(t testing.TB) net.Conn {
+		client, server := net.Pipe()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			srv.Serve(context.WithoutCancel(t.Context()), server)
+		}()
+		t.Cleanup(func() {
+			client.Close() //nolint:errcheck // ends the conversation
+			<-done
+		})
+		return client
+	}}
+}
+
+// TestDialogs plays what users' programs say: RFC 6409 4.3 (authentication), RFC 6409 6.1 (senders), RFC 4954 4.
+func TestDialogs(t *testing.T) {
+	t.Parallel()
+	dialog.Files(t, "testdata/*.dialog", func(t *testing.T) dialog.Runner { return door(town.New(t)) })
+}
+
+// login is how ann begins.
+const login = "S~ /220 .*/\nC: EHLO laptop.example\nS~ /250 .*/\nC: AUTH PLAIN AGFubkBvbmUuZXhhbXBsZQBjb3JyZWN0IGhvcnNl\nS: /235 2\\.7\\.0 .*/\n"
+
+func message(lines ...string) string {
+	out := "C: DATA\nS: /354 .*/\n"
+	for _, l := range lines {
+		out += fmt.Sprintf("C| %q\n", l+"\r\n")
+	}
+	return out + "C: .\n"
+}
+
+// TestHeader shows what submission makes of a header: RFC 6409 8.1 to RFC 6409 8.3, RFC 5322 3.6.
+func TestHeader(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		lines []string
+		reply string   // pattern
+		has   []string // of the stored message
+		not   []string
+	}{
+		{
+			name: "complete", lines: []string{"From: Ann <ann@one.example>", "Date: Tue, 24 Nov 2026 03:00:00 +0000", "Message-ID: <x@laptop>", "Bcc: secret@far.example", "Subject: s", "", "text"},
+			reply: `250 .*`, has: []string{"Message-ID: <x@laptop>\r\n", "Date: Tue, 24 Nov 2026 03:00:00 +0000\r\n", "\r\n\r\ntext\r\n"}, not: []string{"Bcc", "secret"},
+		},
+		{
+			name: "bare", lines: []string{"Subject: s", "", "text"},
+			reply: `250 .*`, has: []string{"\r\nFrom: ann@one.example\r\n", "\r\nDate: ", "\r\nMessage-ID: <", "@mx.one.example>\r\n"},
+		},
+		{name: "stranger", lines: []string{"From: kim@far.example", "", "text"}, reply: `550 5\.7\.1 the address in the field From: kim@far\.example does not belong to ann@one\.example.*`},
+		{name: "neighbour", lines: []string{"From: bob@one.example", "", "text"}, reply: `550 5\.7\.1 .*`},
+		{name: "hidden", lines: []string{"From: ann@one.example", "Sender: bob@one.example", "", "text"}, reply: `550 5\.7\.1 .*Sender.*`},
+		{name: "alias", lines: []string{"From: Team <team@one.example>", "", "text"}, reply: `250 .*`, has: []string{"From: Team <team@one.example>"}, not: []string{"Sender:"}},
+		{name: "two authors", lines: []string{"From: ann@one.example, team@one.example", "", "text"}, reply: `250 .*`, has: []string{"Sender: ann@one.example\r\n"}},
+		{name: "two froms", lines: []string{"From: ann@one.example", "From: ann@one.example", "", "text"}, reply: `55. 5\.6\.0 .*From.*`},
+		{name: "resent", lines: []string{"From: kim@far.example", "Resent-From: ann@one.example", "", "text"}, reply: `250 .*`, has: []string{"From: kim@far.example\r\n"}},
+		{name: "no header", lines: []string{"", "text"}, reply: `250 .*`, has: []string{"From: ann@one.example\r\n"}},
+		{name: "8-bit", lines: []string{"From: ann@one.example", "Subject: s", "", "gr\xc3\xbc\xc3\x9fe"}, reply: `250 .*`, has: []string{"gr\xc3\xbc\xc3\x9fe\r\n"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := town.New(t)
+			door(w).Run(t, c.name, login+"C: MAIL FROM:<ann@one.example> BODY=8BITMIME\nS: /250 .*/\nC: RCPT TO:<bob@one.example>\nS: /250 .*/\n"+
+				message(c.lines...)+"S: /"+c.reply+"/\nC: QUIT\nS: /221 .*/\n")
+			got := w.Mail(t, "bob@one.example", "INBOX")
+			if !strings.HasPrefix(c.reply, "250") {
+				if len(got) != 0 {
+					t.Errorf("a refused message is filed:\n%s", got[0])
+				}
+				return
+			}
+			if len(got) != 1 {
+				t.Fatalf("%d messages are filed, want 1", len(got))
+			}
+			for _, s := range c.has {
+				if !strings.Contains(got[0], s) {
+					t.Errorf("the message lacks %q:\n%s", s, got[0])
+				}
+			}
+			for _, s := range c.not {
+				if strings.Contains(got[0], s) {
+					t.Errorf("the message holds %q:\n%s", s, got[0])
+				}
+			}
+		})
+	}
+}
+
+// TestQueued puts what goes elsewhere into the queue, once for all recipients, in the commit that files the local ones.
+func TestQueued(t *testing.T) {
+	t.Parallel()
+	w := town.New(t)
+	door(w).Run(t, "queued", login+"C: MAIL FROM:<ann+shop@one.example>\nS: /250 .*/\n"+
+		"C: RCPT TO:<kim@far.example>\nS: /250 .*/\nC: RCPT TO:<lee@FAR.example>\nS: /250 .*/\nC: RCPT TO:<max@else.example>\nS: /250 .*/\nC: RCPT TO:<bob@one.example>\nS: /250 .*/\n"+
+		message("From: ann@one.example", "Subject: s", "", "text")+"S: /250 .*/\nC: QUIT\nS: /221 .*/\n")
+	q := w.Queue(t)
+	if len(q) != 1 {
+		t.Fatalf("the queue has %d entries, want 1", len(q))
+	}
+	var got []string
+	for _, r := range q[0].Recipients {
+		got = append(got, string(r.Address)+" via "+r.Route)
+	}
+	if s := strings.Join(got, ", "); s != "kim@far.example via far.example, lee@far.example via far.example, max@else.example via else.example" {
+		t.Errorf("queued: %s", s)
+	}
+	if text := w.Read(t, q[0].Prefix, q[0].Blob); !strings.HasPrefix(text, "Received: from laptop.example") || !strings.Contains(text, "with ESMTPA id ") {
+		t.Errorf("the queued message begins:\n%s", text)
+	}
+	if q[0].From != "ann+shop@one.example" || q[0].Account != w.IDs["ann@one.example"] {
+		t.Errorf("queued as %q of account %d", q[0].From, q[0].Account)
+	}
+	if got := w.Mail(t, "bob@one.example", "INBOX"); len(got) != 1 {
+		t.Errorf("bob has %d messages, want 1", len(got))
+	}
+}
+
+// TestSubmit takes submissions that do not come over SMTP, by the same rules.
+func TestSubmit(t *testing.T) {
+	t.Parallel()
+	w := town.New(t)
+	a := agent(w)
+	ann := w.IDs["ann@one.example"]
+	send := func(from mail.Path, body string, to ...mail.Path) error {
+		_, err := a.Submit(t.Context(), mail.Submission{
+			Account: ann, Envelope: mail.Envelope{From: from, To: to}, Peer: "operator", With: "HTTP", Body: strings.NewReader(body),
+		})
+		return err
+	}
+	const body = "From: ann@one.example\r\nSubject: s\r\n\r\ntext\r\n"
+	for _, c := range []struct {
+		from mail.Path
+		body string
+		to   []mail.Path
+		kind mail.Kind
+		ok   bool
+	}{
+		{from: "ann@one.example", body: body, to: []mail.Path{"bob@one.example", "kim@far.example"}, ok: true},
+		{from: "", body: body, to: []mail.Path{"bob@one.example"}, ok: true},
+		{from: "bob@one.example", body: body, to: []mail.Path{"ann@one.example"}, kind: mail.Denied},
+		{from: "ann@one.example", body: body, kind: mail.Invalid},
+		{from: "ann@one.example", body: body, to: []mail.Path{"nobody@one.example"}, kind: mail.NotFound},
+		{from: "ann@one.example", body: body, to: []mail.Path{"kim@missing.example"}, kind: mail.NotFound},
+		{from: "ann@one.example", body: body, to: []mail.Path{"kim@doubtful.example"}, ok: true},
+		{from: "ann@one.example", body: "Subject: " + strings.Repeat("x", 300<<10) + "\r\n\r\ntext\r\n", to: []mail.Path{"bob@one.example"}, kind: mail.TooLarge},
+		{from: "ann@one.example", body: "From: ann@one.example\r\n\r\nbare\rreturn\r\n", to: []mail.Path{"bob@one.example"}, kind: mail.Invalid},
+		{from: "ann@one.example", body: "From: ann@one.example\r\n\r\nnul\x00\r\n", to: []mail.Path{"bob@one.example"}, kind: mail.Invalid},
+	} {
+		err := send(c.from, c.body, c.to...)
+		if c.ok && err != nil || !c.ok && !mail.Is(err, c.kind) {
+			t.Errorf("from %q to %q, %.40q: %v", c.from, c.to, c.body, err)
+		}
+	}
+	if got := w.Mail(t, "bob@one.example", "INBOX"); len(got) != 2 {
+		t.Errorf("bob has %d messages, want 2", len(got))
+	}
+}
