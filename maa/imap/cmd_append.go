@@ -24,6 +24,7 @@ func (s *session) cmdAppend(ctx context.Context, c *call, a *wire.Append) (reply
 	}
 	room := account.Quota - account.Used
 	var set mail.ChangeSet
+	summaries := 0
 	defer func() {
 		for _, ch := range set.Changes {
 			ch.(mail.AddMessage).Body.(mail.SealedBody).Discard()
@@ -47,6 +48,9 @@ func (s *session) cmdAppend(ctx context.Context, c *call, a *wire.Append) (reply
 		}
 		add.Mailbox = box.ID
 		set.Add(add)
+		if summaries += len(add.Summary); summaries > maxSummaries {
+			return no("LIMIT", "these messages are too many or too complicated for one APPEND; send them in several"), nil
+		}
 		if c.d.MessageEnd(m); c.d.Err() != nil {
 			return refusal(c.d.Err()), nil
 		}
@@ -64,6 +68,9 @@ func (s *session) cmdAppend(ctx context.Context, c *call, a *wire.Append) (reply
 	c.changed = s.box != nil && s.box.id == box.ID
 	return okCode(appendUID(rc), "appended"), nil
 }
+
+// maxSummaries bounds what is held of the structures of all messages of one APPEND.
+const maxSummaries = 4 << 20
 
 // appendUID tells the UIDs of what was appended (RFC 9051 7.1 APPENDUID).
 func appendUID(rc mail.Receipt) string {

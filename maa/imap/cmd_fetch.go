@@ -141,7 +141,7 @@ func (f *fetch) one(ctx context.Context, it *item) error {
 		f.fail(mail.Errorf(mail.NotFound, "the message was expunged by another session"))
 		return nil
 	}
-	src := &source{ctx: ctx, s: f.s, m: &it.message}
+	src := &source{ctx: ctx, s: f.s, m: &it.message, room: maxKept}
 	defer src.close()
 	parts, err := f.prepare(src)
 	if err != nil {
@@ -215,7 +215,7 @@ func (src *source) section(it wire.FetchItem) (*measured, error) {
 	if err != nil || c == nil {
 		return nil, err
 	}
-	return c.measure()
+	return src.measure(c, it.Section)
 }
 
 // write writes one item of the answer (RFC 9051 7.5.2).
@@ -265,12 +265,11 @@ func (f *fetch) literal(src *source, want wire.FetchItem, m *measured) error {
 		e.Raw("NIL")
 		return nil
 	}
-	off, n := m.window(want.Section)
 	if m.nul {
 		e.Raw("~") // literal8 (RFC 9051 4.3.1)
 	}
-	e.Raw("{").Number(uint64(n)).Raw("}\r\n")
-	return m.writeTo(f.s.c.bw, off, n)
+	e.Raw("{").Number(uint64(m.n)).Raw("}\r\n")
+	return m.writeTo(f.s.c.bw)
 }
 
 // markSeen sets \Seen on what was sent. The client is told by the update at the end of the command.

@@ -3,6 +3,7 @@ package imap
 import (
 	"context"
 	"sync"
+	"time"
 
 	wire "github.com/postrider/postrider/proto/imap"
 )
@@ -43,6 +44,9 @@ func (s *session) cmdIdle(ctx context.Context, c *call, _ *wire.None) (reply, er
 
 // idleNews tells what changed. It reports whether the session goes on.
 func (s *session) idleNews(ctx context.Context) bool {
+	// An IDLE may last longer than any other command is given.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
 	if err := s.update(ctx, true); err != nil {
 		s.trouble(err)
 	}

@@ -143,15 +143,18 @@ func (s *session) tellVanished(ctx context.Context, of []wire.Range, since uint6
 		return err
 	}
 	var out []wire.Range
-	for _, g := range gone {
+	for i := 0; i < len(gone) && len(of) > 0; {
+		g := gone[i]
 		if g.Last == 0 || g.Last >= box.UIDNext {
 			g.Last = box.UIDNext - 1
 		}
-		for _, r := range of {
-			from, to := max(r.First, g.First), min(r.Last, g.Last)
-			if from <= to {
-				out = append(out, wire.Range{First: from, Last: to})
-			}
+		if from, to := max(of[0].First, g.First), min(of[0].Last, g.Last); from <= to {
+			out = append(out, wire.Range{First: from, Last: to})
+		}
+		if of[0].Last <= g.Last { // both ascend: who ends first is done with
+			of = of[1:]
+		} else {
+			i++
 		}
 	}
 	// What the client will be told as a VANISHED of its own at the end of the command is in the view still.

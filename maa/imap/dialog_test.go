@@ -65,13 +65,52 @@ func (w *world) append(box, prefix, body string, flags mail.Flags, at time.Time)
 	return mail.Result{}
 }
 
+// shown says of each dialog what it shows.
+var shown = map[string]string{
+	"append":       "RFC 9051 6.3.12, RFC 3502 6.3.11, RFC 7888 4, RFC 9051 7.1, RFC 7889 4, RFC 9755 4, RFC 3516 4.4, RFC 5322 3.5",
+	"authenticate": "RFC 9051 6.2.2, RFC 4959 3, RFC 5530 3",
+	"bad":          "RFC 9051 4.3, RFC 9051 9",
+	"close":        "RFC 9051 6.4.1, RFC 9051 6.4.2, RFC 9051 6.3.2, RFC 9051 6.3.3, RFC 7162 3.1.8",
+	"copy":         "RFC 9051 6.4.7, RFC 9051 6.4.8, RFC 9051 6.4.9, RFC 9051 7.1",
+	"early":        "RFC 9051 3",
+	"expunge":      "RFC 9051 7.5.1, RFC 5530 3",
+	"fetch":        "RFC 9051 6.4.5, RFC 9051 6.4.5.1, RFC 9051 7.5.2, RFC 9051 4.3.1, RFC 8474 5, RFC 8514 4.1, RFC 9051 6.3.3, RFC 3501 6.3.1",
+	"idle":         "RFC 9051 6.3.13, RFC 9051 7.5.1",
+	"list": "RFC 9051 6.3.9, RFC 9051 6.3.7, RFC 9051 6.3.8, RFC 9051 6.3.10, RFC 5258 3, RFC 5258 3.5, RFC 5819 2, RFC 6154 2, " +
+		"RFC 6154 3, RFC 6154 5.2, RFC 3501 6.3.9, RFC 8474 4.1, RFC 2342",
+	"login":   "RFC 9051 6.2.3, RFC 9051 6.1.1, RFC 9051 6.1.3, RFC 9051 3",
+	"mailbox": "RFC 9051 5.1, RFC 9051 6.3.4, RFC 9051 6.3.5, RFC 9051 6.3.6, RFC 3501 5.1.3",
+	"qresync": "RFC 5161, RFC 7162 3.1.2, RFC 7162 3.1.3, RFC 7162 3.1.4.1, RFC 7162 3.1.7, RFC 7162 3.2.3, RFC 7162 3.2.5, RFC 7162 3.2.6, RFC 7162 3.2.7, " +
+		"RFC 7162 3.2.10, RFC 7162 3.2.10.1",
+	"quota": "RFC 9208 4.1.2, RFC 9208 4.1.3, RFC 9208 4.1.4, RFC 2971 3.1, RFC 7889 3.1, RFC 8438, RFC 8474 4.3, RFC 9051 6.3.11",
+	"rev2":  "RFC 9051 6.3.1, RFC 9051 7.3.4, RFC 9755 3",
+	"search": "RFC 9051 6.4.4, RFC 3501 7.2.5, RFC 4731 3, RFC 4731 3.2, RFC 5032 3, RFC 5182 2, RFC 5182 2.1, RFC 5182 2.4, RFC 7162 3.1.5, " +
+		"RFC 8474 6, RFC 8514 4.3, RFC 3501 2.3.2",
+	"seen":               "RFC 9051 6.4.5",
+	"starttls":           "RFC 9051 6.2.1",
+	"starttls-injection": "RFC 9051 6.2.1, RFC 9051 11.1",
+	"store":              "RFC 9051 6.4.6, RFC 9051 6.4.3, RFC 9051 6.4.9, RFC 4315 2.1, RFC 9051 7.3.5, RFC 3501 7.3.2, RFC 3501 6.4.1",
+}
+
+// noon is the clock of the dialogs: it stands still.
+type noon struct{ mail.SystemClock }
+
+func (noon) Now() time.Time { return time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC) }
+
 // TestDialogs plays every file of testdata/dialogs against a server of its own with the messages of testdata/messages.
-// The files name the sections of the RFCs they follow.
 func TestDialogs(t *testing.T) {
 	t.Parallel()
+	files, err := filepath.Glob("testdata/dialogs/*.txt")
+	if err != nil || len(files) != len(shown) {
+		t.Errorf("%d dialogs, of which %d are said to show something (%v)", len(files), len(shown), err)
+	}
 	dialog.Files(t, "testdata/dialogs/*.txt", func(t *testing.T) dialog.Runner {
+		if _, name, _ := strings.Cut(t.Name(), "/"); shown[name] == "" {
+			t.Errorf("what %s shows is not said", name)
+		}
 		w := newWorld(t, func(c *Config) {
 			c.TLS = testTLS()
+			c.Clock = noon{}
 			c.Limits.Append = 20000
 		})
 		w.fill()

@@ -17,5 +17,5 @@
 // \Recent (RFC 3501 2.3.2): no message is ever recent here. RFC 9051 removed the flag; a rev1 client is told 0 RECENT, and
 // SEARCH RECENT and NEW find nothing. Clients find new mail by UIDNEXT, EXISTS and \Seen.
 //
-// Extensions: those proto/imap names. COMPRESS (RFC 4978) is left out and not announced.
+// Extensions: those proto/imap names. COMPRESS=DEFLATE is left out and not announced.
 package imap

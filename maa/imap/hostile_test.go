@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
+	"runtime/metrics"
 	"strings"
 	"testing"
 	"time"
@@ -125,7 +126,7 @@ func TestUnread(t *testing.T) {
 	w.wg.Wait()
 }
 
-// TestStop stops the server while clients wait, idle and fetch: each is told BYE, none is waited for.
+// TestStop stops the server while clients wait and idle: each is told BYE, none is waited for (RFC 9051 7.1.5).
 func TestStop(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -177,7 +178,7 @@ func TestDamaged(t *testing.T) {
 	w.blobs.mu.Unlock()
 	r := w.in()
 	r.do("b SELECT INBOX", "b OK")
-	got := r.do("c FETCH 1:* (UID BODY.PEEK[TEXT]<0.3>)", "c ")
+	got := r.do("c FETCH 1:* (UID BODY.PEEK[TEXT])", "c ")
 	text := strings.Join(got, "\n")
 	for _, want := range []string{"* 1 FETCH", "* 2 FETCH", "* 3 FETCH", "c NO [SERVERBUG] 2 messages are damaged and cannot be read; the others were fetched"} {
 		if !strings.Contains(text, want) {
@@ -188,6 +189,8 @@ func TestDamaged(t *testing.T) {
 		t.Errorf("a damaged message was answered: %s", text)
 	}
 	r.do("d FETCH 4:5 (ENVELOPE BODYSTRUCTURE)", "d OK") // what is not damaged can be had
+	r.do("d2 FETCH 4 (BODY.PEEK[HEADER] BODY.PEEK[TEXT]<0.10>)", "d2 OK")
+	r.do("d3 FETCH 4 (BODY.PEEK[HEADER] BODY.PEEK[TEXT]<1000000.10>)", "d3 NO")
 	got = r.do("e SEARCH TEXT noon", "e OK")
 	if text = strings.Join(got, "\n"); !strings.Contains(text, "* NO 2 messages are damaged and were passed over") || !strings.Contains(text, "* SEARCH 1") {
 		t.Errorf("%s", text)
@@ -279,14 +282,41 @@ func TestLarge(t *testing.T) {
 	}
 }
 
+// TestGreedy asks for very much in one command: it is refused, or costs no more than other commands.
+func TestGreedy(t *testing.T) {
+	w := newWorld(t, nil) // not parallel: it measures the heap
+	w.append("INBOX", "", "Subject: x\r\n\r\n"+strings.Repeat("0123456789\r\n", 5000), mail.Flags{}, time.Now())
+	r := w.in()
+	r.do("b SELECT INBOX", "b OK")
+	r.do("c SEARCH"+strings.Repeat(" BODY x", 21), "c NO [LIMIT]")
+	r.do("d LIST \"\" ("+strings.Repeat("a ", 50)+"a)", "d BAD more than 50 patterns")
+	r.do("e SEARCH"+strings.Repeat(" ALL", 20001), "e BAD more than 20000 items")
+	r.do("f FETCH "+strings.Repeat("1,", 20001)+"1 FLAGS", "f BAD more than 20000 items")
+	const n = 2000
+	high := watchHeap(t, func() {
+		fmt.Fprintf(r, "g FETCH 1 (BODY.PEEK[]%s)\r\n", strings.Repeat(" BODY.PEEK[] BODY.PEEK[HEADER.FIELDS.NOT (a)]", n))
+		for {
+			line, err := r.r.ReadSlice('\n')
+			must(t, err)
+			if bytes.HasPrefix(line, []byte("g ")) {
+				return
+			}
+		}
+	})
+	if high > 4<<20 {
+		t.Errorf("the heap grew by %d KiB", high>>10)
+	}
+	r.do("h APPEND INBOX"+strings.Repeat(" {1+}\r\nx", 101), "h NO [LIMIT] one APPEND takes 100 messages at most")
+}
+
 // watchHeap gives by how much the live heap was higher than before at most, while f ran.
 func watchHeap(t testing.TB, f func()) uint64 {
 	t.Helper()
 	live := func() uint64 {
-		var m runtime.MemStats
 		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
+		sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		metrics.Read(sample)
+		return sample[0].Value.Uint64()
 	}
 	before := live()
 	done, high := make(chan struct{}), make(chan uint64)

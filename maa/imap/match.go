@@ -58,9 +58,13 @@ type matcher struct {
 	s          *session
 	test       test
 	deepest    level // that a key may need
+	texts      int   // keys that read whole messages
 	unreadable int
 	why        error
 }
+
+// maxTexts is how many times one search may read each message through.
+const maxTexts = 20
 
 // compile makes a key ready.
 func (s *session) compile(k wire.SearchKey) (*matcher, error) {
@@ -170,6 +174,9 @@ func (m *matcher) key(k wire.SearchKey) (test, error) {
 	case wire.SearchHeader:
 		return m.headerTest(k), nil
 	case wire.SearchBody, wire.SearchText:
+		if m.texts++; m.texts > maxTexts {
+			return nil, mail.Errorf(mail.TooMany, "a search can have %d keys for texts in messages at most", maxTexts)
+		}
 		m.needs(byBody)
 		return m.textTest(k), nil
 	case wire.SearchSent:

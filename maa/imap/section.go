@@ -150,64 +150,81 @@ func isNamed(line []byte, names []string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, field) })
 }
 
-// measured is a content whose size is known.
+// measured is a content, or the window of it that a partial fetch asks for (RFC 9051 6.4.5 partial), of which everything is
+// known that is announced before its octets.
 type measured struct {
 	content
-	size int64
-	nul  bool   // a made content holds NUL
-	kept []byte // a made content that is short enough to be kept
+	size   int64 // of the whole content
+	off, n int64 // the window
+	nul    bool  // a made content holds NUL
+	kept   []byte
 }
 
-// maxKept is how much of a made content is kept between measuring and writing it.
+// maxKept is how much of one message's contents is kept between measuring and writing them.
 const maxKept = 64 << 10
 
-// measure finds the size of a content, by making it where it has to be made.
-func (c *content) measure() (*measured, error) {
+// measure finds the size of a content, by making it where it has to be made. A window that there is room for is read at once; of
+// any other the message is read through first, for what was announced cannot be taken back.
+func (src *source) measure(c *content, sec wire.Section) (*measured, error) {
 	m := &measured{content: *c}
 	if c.raw != nil {
 		m.size = c.raw.Size()
+		m.setWindow(sec)
+		if m.n > int64(src.room) {
+			return m, src.verify()
+		}
+		m.kept = make([]byte, m.n)
+		src.room -= int(m.n)
+		if n, err := c.raw.ReadAt(m.kept, m.off); n < len(m.kept) {
+			return nil, err
+		}
 		return m, nil
 	}
 	var buf bytes.Buffer
 	err := c.made(writerFunc(func(p []byte) (int, error) {
 		m.nul = m.nul || bytes.IndexByte(p, 0) >= 0
-		if m.size += int64(len(p)); m.size <= maxKept {
+		if m.size += int64(len(p)); m.size <= int64(src.room) {
 			buf.Write(p)
 		}
 		return len(p), nil
 	}))
-	if m.size <= maxKept {
-		m.kept = buf.Bytes()
+	if err != nil {
+		return nil, err
 	}
-	return m, err
+	m.setWindow(sec)
+	if m.size > int64(src.room) {
+		return m, src.verify()
+	}
+	src.room -= int(m.size)
+	m.kept = buf.Bytes()[m.off : m.off+m.n]
+	return m, nil
 }
 
-// window gives the part of the content that a partial fetch asks for, as offset and length (RFC 9051 6.4.5 partial).
-func (m *measured) window(sec wire.Section) (off, n int64) {
-	if !sec.Partial {
-		return 0, m.size
+func (m *measured) setWindow(sec wire.Section) {
+	m.n = m.size
+	if sec.Partial {
+		m.off = min(int64(sec.Offset), m.size)
+		m.n = min(int64(sec.Count), m.size-m.off)
 	}
-	off = min(int64(sec.Offset), m.size)
-	return off, min(int64(sec.Count), m.size-off)
 }
 
 // errReading is a failure to read what was announced already: nothing can be said any more on this connection.
 var errReading = errors.New("a message could not be read to its end")
 
-// writeTo writes a window of the content.
-func (m *measured) writeTo(w io.Writer, off, n int64) error {
+// writeTo writes the window.
+func (m *measured) writeTo(w io.Writer) error {
 	var err error
 	switch {
+	case m.kept != nil:
+		_, err = w.Write(m.kept)
 	case m.raw != nil:
 		var k int64
-		k, err = io.Copy(w, io.NewSectionReader(m.raw, off, n))
-		if err == nil && k < n {
+		k, err = io.Copy(w, io.NewSectionReader(m.raw, m.off, m.n))
+		if err == nil && k < m.n {
 			err = io.ErrUnexpectedEOF
 		}
-	case int64(len(m.kept)) == m.size:
-		_, err = w.Write(m.kept[off : off+n])
 	default:
-		left := n
+		off, left := m.off, m.n
 		err = m.made(writerFunc(func(p []byte) (int, error) {
 			k := len(p)
 			skip := min(off, int64(k))

@@ -39,7 +39,7 @@ type Limits struct {
 
 // DefaultLimits are the limits of a server that was told none.
 func DefaultLimits() Limits {
-	return Limits{Append: 64 << 20, Messages: 500, Idle: 30 * time.Minute, PreAuth: 2 * time.Minute, Read: 2 * time.Minute,
+	return Limits{Append: 64 << 20, Messages: 100, Idle: 30 * time.Minute, PreAuth: 2 * time.Minute, Read: 2 * time.Minute,
 		Write: 2 * time.Minute, Command: 2 * time.Hour, Failures: 5, Errors: 20}
 }
 

@@ -145,6 +145,13 @@ func (r *watchedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+func (r *watchedReader) ReadAt(p []byte, off int64) (int, error) {
+	if r.bad && off+int64(len(p)) > r.from {
+		return 0, mail.Errorf(mail.Internal, "the body is damaged")
+	}
+	return r.BlobReader.ReadAt(p, off)
+}
+
 func (r *watchedReader) Close() error {
 	r.once.Do(func() { r.b.add(0, -1) })
 	return r.BlobReader.Close()

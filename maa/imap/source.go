@@ -18,7 +18,8 @@ type source struct {
 	m     *mail.Message
 	root  *message.Part
 	body  mail.BlobReader
-	opens error
+	opens error // why it does not open
+	room  int   // octets of its contents that may still be kept
 }
 
 func (src *source) close() {
@@ -40,8 +41,7 @@ func (src *source) tree() (*message.Part, error) {
 	return src.root, nil
 }
 
-// open opens the body and makes sure that it can be read: a literal whose size was announced cannot be taken back.
-// The store has checked a short body when it opened it; a long one is read through once, unless this session did so lately.
+// open opens the body. The store has checked a short body by then; a long one is only checked when it is read through.
 func (src *source) open() error {
 	if src.body != nil || src.opens != nil {
 		return src.opens
@@ -50,22 +50,18 @@ func (src *source) open() error {
 	if src.opens != nil {
 		return src.opens
 	}
-	if src.body.Size() != src.m.Size-int64(len(src.m.Prefix)) {
-		src.opens = mail.Errorf(mail.Internal, "message %d: its body has %d octets in place of %d", src.m.ID, src.body.Size(),
-			src.m.Size-int64(len(src.m.Prefix)))
-	} else if src.body.Size() > longBody && !slices.Contains(src.s.sound[:], src.m.Blob) {
-		src.opens = src.readThrough()
-	}
-	if src.opens != nil {
+	if want := src.m.Size - int64(len(src.m.Prefix)); src.body.Size() != want {
+		src.opens = mail.Errorf(mail.Internal, "message %d: its body has %d octets in place of %d", src.m.ID, src.body.Size(), want)
 		src.close()
 	}
 	return src.opens
 }
 
-// longBody is a length up to which reading a body through costs next to nothing.
-const longBody = 16 << 10
-
-func (src *source) readThrough() error {
+// verify reads the body through, unless this session did so lately: what comes after it can be relied upon.
+func (src *source) verify() error {
+	if slices.Contains(src.s.sound[:], src.m.Blob) {
+		return nil
+	}
 	buf := make([]byte, 64<<10)
 	for {
 		_, err := src.body.Read(buf)

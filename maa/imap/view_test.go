@@ -305,4 +305,3 @@ func TestViewSize(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 }
-

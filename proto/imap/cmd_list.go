@@ -19,6 +19,9 @@ type List struct {
 	ReturnStatus     []string // STATUS items
 }
 
+// maxPatterns is how many patterns one LIST may have.
+const maxPatterns = 50
+
 // Decode reads the selection, reference, patterns and RETURN.
 func (a *List) Decode(d *Decoder) {
 	d.SP()
@@ -31,7 +34,11 @@ func (a *List) Decode(d *Decoder) {
 	d.SP()
 	if d.Next('(') {
 		a.Extended = true
-		d.List(1, func() { a.Patterns = append(a.Patterns, d.ListMailbox()) })
+		d.List(1, func() {
+			if a.Patterns = append(a.Patterns, d.ListMailbox()); len(a.Patterns) > maxPatterns {
+				d.failLimit("more than %d patterns in one LIST", maxPatterns)
+			}
+		})
 	} else {
 		a.Patterns = []string{d.ListMailbox()}
 	}
