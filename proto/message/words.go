@@ -190,10 +190,10 @@ func EncodeText(s string) string {
 		}
 		// A run of words that need encoding is encoded with the spaces between them.
 		j := i + 1
-		for j < len(fields) && (needsWord(fields[j]) || fields[j] == "" && j+1 < len(fields)) {
+		for j < len(fields) && (needsWord(fields[j]) || isBlank(fields[j])) {
 			j++
 		}
-		for j > i+1 && fields[j-1] == "" {
+		for j > i+1 && isBlank(fields[j-1]) {
 			j--
 		}
 		out = append(out, encodeRun(strings.Join(fields[i:j], " "))...)
@@ -201,6 +201,10 @@ func EncodeText(s string) string {
 	}
 	return strings.Join(out, " ")
 }
+
+// isBlank reports what stands between two spaces and is nothing but space itself: it would not be shown between two
+// encoded words (RFC 2047 6.2), so it goes into one.
+func isBlank(s string) bool { return strings.Trim(s, "\t") == "" }
 
 // needsWord reports what cannot stand bare in a header of ASCII, or would be read as an encoded word.
 func needsWord(s string) bool {
