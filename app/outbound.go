@@ -14,6 +14,7 @@ import (
 	"github.com/postrider/postrider/infra/config"
 	"github.com/postrider/postrider/infra/dns"
 	"github.com/postrider/postrider/mail"
+	"github.com/postrider/postrider/mta/bounce"
 	"github.com/postrider/postrider/mta/outbound"
 	"github.com/postrider/postrider/mta/queue"
 )
@@ -155,6 +156,10 @@ func (a *App) makeQueue() (*queue.Scheduler, error) {
 		return nil, err
 	}
 	a.closers = append(a.closers, closerFunc(a.transport.Close))
+	reporter, err := bounce.New(bounce.Config{Hostname: a.cfg.Hostname, Blobs: a.store, Poster: a.intake, Log: a.log.With("role", "mta/bounce")})
+	if err != nil {
+		return nil, err
+	}
 	owner, err := filepath.Abs(a.cfg.Data)
 	if err != nil {
 		owner = a.cfg.Data
@@ -162,7 +167,7 @@ func (a *App) makeQueue() (*queue.Scheduler, error) {
 	q := a.cfg.Queue
 	return queue.New(queue.Config{
 		Journal: a.store, Queue: a.store, Clock: a.clock, Bus: a.bus, Sender: a.transport,
-		Reporter: nilReporter{},
+		Reporter: reporter,
 		Owner:    a.cfg.Hostname + ":" + owner,
 		Backoff:  queue.Backoff{First: q.RetryFirst.Std(), Max: q.RetryMax.Std()},
 		Limits:   queue.Limits{Concurrency: q.Concurrency, PerRoute: q.PerRoute},
