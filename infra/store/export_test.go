@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/postrider/postrider/infra/blob"
+	"github.com/postrider/postrider/mail"
 )
 
 // PackNames are the packs the index knows.
@@ -21,3 +22,33 @@ func (s *Store) PackNames(t testing.TB) map[string]bool {
 	}
 	return names
 }
+
+// Place is where the index says a body is.
+func (s *Store) Place(t testing.TB, id mail.BlobID) blob.Ref {
+	t.Helper()
+	r, err := s.ref(context.Background(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// Meddle changes the index behind the store's back.
+func (s *Store) Meddle(t testing.TB, query string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", dsn(s.dir, false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(query); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Waiting is how many sets wait for the committer.
+func (s *Store) Waiting() int { return len(s.requests) }
+
+// EndTransaction ends the running transaction behind the committer's back, so that its COMMIT fails. It
+// is called from the committer's own goroutine.
+func (s *Store) EndTransaction() { _, _ = s.ledger.conn.exec(`ROLLBACK`) }

@@ -23,6 +23,11 @@ func (s *Store) query(ctx context.Context, query string, args ...any) (*sql.Rows
 
 // statement prepares a query once. The set of queries is fixed, so that the map is bounded.
 func (s *Store) statement(ctx context.Context, query string) (*sql.Stmt, error) {
+	select {
+	case <-s.closing:
+		return nil, errClosed
+	default:
+	}
 	if st, ok := s.stmts.Load(query); ok {
 		return st.(*sql.Stmt), nil
 	}
@@ -80,8 +85,8 @@ func readError(ctx context.Context, err error) error {
 		return err
 	case ctx.Err() != nil:
 		return mail.Errorf(mail.Unavailable, "the read was given up: %w", context.Cause(ctx))
-	case errors.Is(err, sql.ErrConnDone), errors.Is(err, errClosed):
-		return mail.Errorf(mail.Unavailable, "the store is closed: %w", err)
+	case errors.Is(err, errClosed), errors.Is(err, sql.ErrConnDone):
+		return closedError()
 	}
 	return mail.Errorf(mail.Internal, "the index cannot be read: %w; run verify to see what is damaged", err)
 }
