@@ -3,6 +3,7 @@ package command
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"net/mail"
@@ -26,8 +27,9 @@ func (s *session) sendCommand() *cobra.Command {
 		Example: "  echo 'It works.' | postrider send --account ann@example.com --to bob@example.org --subject Hello\n" +
 			"  postrider send --account ann@example.com --raw < message.eml",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			r.Account = cmp.Or(r.Account, r.From)
 			if r.Account == "" {
-				return usageError{"name the account that sends with --account"}
+				return usageError{"name the account that sends with --account, or with --from where that is its own address"}
 			}
 			message, to, err := s.message(l, r, raw)
 			if err != nil {
@@ -47,7 +49,7 @@ func (s *session) sendCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&r.Account, "account", "", "`ADDRESS` of the account that sends")
+	f.StringVar(&r.Account, "account", "", "`ADDRESS` of the account that sends (default: that of --from)")
 	f.StringVar(&r.From, "from", "", "`ADDRESS` it is from, if not the account's own")
 	f.StringArrayVar(&l.to, "to", nil, "`ADDRESS` of a recipient; may be repeated")
 	f.StringArrayVar(&l.cc, "cc", nil, "`ADDRESS` of a recipient in copy; may be repeated")
