@@ -92,9 +92,9 @@ func TestVanish(t *testing.T) {
 func TestSlow(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(c *Config) {
-		c.Limits.Read = 50 * time.Millisecond
-		c.Limits.Idle = 300 * time.Millisecond
-		c.Limits.PreAuth = 200 * time.Millisecond
+		c.Limits.Read = 400 * time.Millisecond
+		c.Limits.Idle = time.Second
+		c.Limits.PreAuth = 1500 * time.Millisecond
 	})
 	start := time.Now()
 	silent := w.raw()
@@ -292,7 +292,7 @@ func TestGreedy(t *testing.T) {
 	r.do("d LIST \"\" ("+strings.Repeat("a ", 50)+"a)", "d BAD more than 50 patterns")
 	r.do("e SEARCH"+strings.Repeat(" ALL", 20001), "e BAD more than 20000 items")
 	r.do("f FETCH "+strings.Repeat("1,", 20001)+"1 FLAGS", "f BAD more than 20000 items")
-	const n = 2000
+	const n = 300
 	high := watchHeap(t, func() {
 		fmt.Fprintf(r, "g FETCH 1 (BODY.PEEK[]%s)\r\n", strings.Repeat(" BODY.PEEK[] BODY.PEEK[HEADER.FIELDS.NOT (a)]", n))
 		for {
