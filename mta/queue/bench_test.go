@@ -79,6 +79,8 @@ func (b *bench) run(c Config) (stop func()) {
 		if err := <-done; err != nil {
 			b.t.Error(err)
 		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
 		if b.open != 0 {
 			b.t.Errorf("%d postings were not discarded", b.open)
 		}

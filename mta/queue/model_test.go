@@ -86,6 +86,7 @@ func live(t *testing.T, l life) (wrong []string) {
 		b.send(from, to...)
 		c := b.config()
 		c.Backoff = Backoff{First: time.Hour, Max: 16 * time.Hour, Jitter: -1} // fewer attempts, more lives
+		c.Times.Poll = 12 * time.Hour
 		for _, pause := range l.restarts {
 			stop := b.run(c)
 			rest(pause)

@@ -23,8 +23,7 @@ func (s *Scheduler) settle(ctx context.Context, job mail.Job, decisions []decisi
 		var change *mail.ChangeError
 		switch {
 		case errors.As(err, &change) && change.Index == 0: // the Settle itself
-			s.Log.Warn("lease lost; its holder settles the recipients", "queue", job.Message.ID, "trace", job.Message.Trace,
-				"lease", job.Lease.ID, "error", err)
+			s.lost(&job, decisions, err)
 			return
 		case errors.As(err, &change) && report.holds(change.Index):
 			s.withoutReport(decisions, err, tries > 0)
@@ -39,6 +38,16 @@ func (s *Scheduler) settle(ctx context.Context, job mail.Job, decisions []decisi
 			case <-ctx.Done():
 			}
 		}
+	}
+}
+
+// lost says what an attempt came to whose lease was broken meanwhile, by an operator or because it had run out. It is not in the trail: that
+// tells what the lease's next holder, or the operator, makes of the recipient.
+func (s *Scheduler) lost(job *mail.Job, decisions []decision, cause error) {
+	for i := range decisions {
+		d := &decisions[i]
+		s.Log.Warn("lease lost, outcome not recorded", "queue", job.Message.ID, "trace", job.Message.Trace, "to", d.recipient.Address,
+			"outcome", d.outcome, "reason", d.reason, "lease", job.Lease.ID, "error", cause)
 	}
 }
 
@@ -105,7 +114,9 @@ func (s *Scheduler) withoutReport(decisions []decision, cause error, final bool)
 	if !later && !final {
 		return
 	}
-	s.Log.Warn("report cannot be made", "later", later, "error", cause)
+	if later { // otherwise the outcome's own line tells it
+		s.Log.Warn("report cannot be made yet", "error", cause)
+	}
 	for i := range decisions {
 		d := &decisions[i]
 		switch {

@@ -82,15 +82,19 @@ func openStore(t *testing.T, bus mail.Bus) *faulty {
 }
 
 func (f *faulty) Commit(ctx context.Context, set mail.ChangeSet) (mail.Receipt, error) {
-	f.mu.Lock()
-	fail := f.fail
-	f.mu.Unlock()
-	if fail != nil {
-		if err := fail(set); err != nil {
-			return mail.Receipt{}, err
-		}
+	if err := f.fault(set); err != nil {
+		return mail.Receipt{}, err
 	}
 	return f.Store.Commit(ctx, set)
+}
+
+func (f *faulty) fault(set mail.ChangeSet) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail == nil {
+		return nil
+	}
+	return f.fail(set)
 }
 
 // do commits without faults.
