@@ -3,6 +3,7 @@ package smtp
 import (
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Body says what octets the message may hold (RFC 6152 2).
@@ -152,7 +153,7 @@ func decodeParam(s string, ok bool) (string, bool) {
 		return "", false
 	}
 	s, ok = DecodeXtext(s)
-	return s, ok && s != ""
+	return s, ok && s != "" && utf8.ValidString(s) // what stands for no character cannot be written again
 }
 
 // cutWord takes a word off the front of s, in any case.
