@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/postrider/postrider/infra/store"
 	"github.com/postrider/postrider/mail"
@@ -91,10 +95,50 @@ func BenchmarkDeliver(b *testing.B) {
 			body := make([]byte, 4<<10)
 			b.ReportAllocs()
 			b.ResetTimer()
+			before := cpu(b)
 			deliverAll(b, s, boxes, body, b.N)
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "deliveries/s")
+			b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(b.N), "cpu-µs/delivery")
 		})
 	}
+}
+
+// BenchmarkGrown shows what a delivery costs once there are many: STORE_FILL says how many, over 1000 accounts. It
+// must stay within 1.3 times of what it costs in an empty store.
+func BenchmarkGrown(b *testing.B) {
+	fill, _ := strconv.Atoi(os.Getenv("STORE_FILL"))
+	if fill == 0 {
+		b.Skip("set STORE_FILL to a number of messages, as 1000000")
+	}
+	s, boxes := benchStore(b, 1000)
+	body := make([]byte, 4<<10)
+	measure := func(when string) float64 {
+		const n = 30_000
+		start, before := time.Now(), cpu(b)
+		deliverAll(b, s, boxes, body, n)
+		used := float64((cpu(b) - before).Microseconds()) / n
+		b.Logf("%s: %.0f µs CPU, %.0f deliveries/s", when, used, n/time.Since(start).Seconds())
+		return used
+	}
+	deliverAll(b, s, boxes, body, 30_000) // caches
+	empty := measure("empty")
+	for done := 0; done < fill; done += fill / 10 {
+		deliverAll(b, s, boxes, body[:200], fill/10)
+		b.Logf("%d filed", done+fill/10)
+	}
+	grown := measure("grown")
+	b.ReportMetric(grown/empty, "times-empty")
+	b.ReportMetric(0, "ns/op")
+}
+
+// cpu is what the process has used of its processors.
+func cpu(t testing.TB) time.Duration {
+	t.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // deliverAll delivers n messages with 256 writers.

@@ -12,8 +12,8 @@ import (
 // request is a change set that waits for its commit.
 type request struct {
 	set    mail.ChangeSet
-	from   int64         // of compaction: the pack to empty, in place of a set
-	move   []blob.Append // the records that move from there
+	chore  func(*group) error // of compaction: what to do in place of a set
+	move   []blob.Append      // the records that move with it
 	bodies []*blob.Sealed
 	bytes  int64
 	state  atomic.Int32 // waiting, taken or left
@@ -89,6 +89,7 @@ func gaveUp(ctx context.Context) error {
 
 // pin keeps the bodies of a set until the committer is done with them, whatever its caller does.
 func (r *request) pin(p *blob.Packs) error {
+	var seen map[*blob.Sealed]bool
 	for i, c := range r.set.Changes {
 		var b mail.Body
 		switch c := c.(type) {
@@ -98,29 +99,23 @@ func (r *request) pin(p *blob.Packs) error {
 			b = c.Body
 		}
 		sealed, ok := b.(*blob.Sealed)
-		if !ok || r.has(sealed) {
+		if !ok || seen[sealed] {
 			continue
 		}
 		if !sealed.Of(p) || !sealed.Pin() {
 			r.unpin()
 			return &mail.ChangeError{Index: i, Err: mail.Errorf(mail.Invalid, "the body is of another store, or was discarded")}
 		}
+		if seen == nil {
+			seen = map[*blob.Sealed]bool{}
+		}
+		seen[sealed] = true
 		r.bodies = append(r.bodies, sealed)
 		if _, _, own := sealed.Own(); !own {
 			r.bytes += sealed.Size()
 		}
 	}
 	return nil
-}
-
-// has reports whether a body is pinned already. A set has few.
-func (r *request) has(s *blob.Sealed) bool {
-	for _, b := range r.bodies {
-		if b == s {
-			return true
-		}
-	}
-	return false
 }
 
 func (r *request) unpin() {

@@ -50,7 +50,9 @@ func (g *group) relocate(pack int64) error {
 // Compact reclaims dead space: packs more than half of which nothing refers to are copied, the living records
 // only, to the active pack, and removed. Deliveries go on meanwhile. A crash is harmless at any moment: each step is
 // a commit like any other, and a record that was copied but not committed is cut off with the end of its pack. A pack with a damaged
-// record is left as it is, and the error names it. It returns how many octets were freed.
+// record is left as it is, and the error names it. It returns how many octets of packs were freed.
+//
+// It also forgets what Options say is too old: tombstones past Options.Tombstones and events past Options.KeepTrail.
 func (s *Store) Compact(ctx context.Context) (freed int64, err error) {
 	type packed struct{ id, octets, live int64 }
 	list, err := collect(ctx, s, func(r *sql.Rows) (p packed, err error) { return p, r.Scan(&p.id, &p.octets, &p.live) },
@@ -69,6 +71,9 @@ func (s *Store) Compact(ctx context.Context) (freed int64, err error) {
 		}
 		freed += p.octets - p.live
 	}
+	if ctx.Err() == nil {
+		errs = append(errs, s.forgetTombstones(ctx), s.forgetTrail(ctx))
+	}
 	return freed, errors.Join(errs...)
 }
 
@@ -76,7 +81,7 @@ func (s *Store) compactPack(ctx context.Context, pack, octets int64) error {
 	var batch []blob.Append
 	var size int64
 	send := func() error {
-		r := &request{move: batch, from: pack, answer: make(chan answer, 1)}
+		r := &request{move: batch, chore: func(g *group) error { return g.relocate(pack) }, answer: make(chan answer, 1)}
 		_, err := s.submit(ctx, r)
 		batch, size = nil, 0
 		return err

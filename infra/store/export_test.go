@@ -52,3 +52,13 @@ func (s *Store) Waiting() int { return len(s.requests) }
 // EndTransaction ends the running transaction behind the committer's back, so that its COMMIT fails. It
 // is called from the committer's own goroutine.
 func (s *Store) EndTransaction() { _, _ = s.ledger.conn.exec(`ROLLBACK`) }
+
+// Count is how many rows a table has.
+func (s *Store) Count(t testing.TB, table string) int {
+	t.Helper()
+	n, err := one(collect(context.Background(), s, func(r *sql.Rows) (n int, err error) { return n, r.Scan(&n) }, `SELECT count(*) FROM `+table))(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

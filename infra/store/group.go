@@ -70,6 +70,11 @@ func (g *group) commit() []*request {
 		return nil
 	}
 	if _, err := l.conn.exec(`COMMIT`); err != nil {
+		// It may have happened all the same: packs that it may refer to must outlive their callers' Discard. If it
+		// has not, the next Open removes them.
+		for sealed, b := range l.bodies {
+			sealed.MarkFiled(b.id)
+		}
 		g.rollback()
 		g.failAll(s.stop(err))
 		g.answer()
@@ -243,9 +248,9 @@ func (g *group) runCareful() error {
 // runOne runs one request's changes.
 func (g *group) runOne(i int, r *request) error {
 	l := g.s.ledger
-	if r.from != 0 {
+	if r.chore != nil {
 		l.begin(i)
-		err := g.relocate(r.from)
+		err := r.chore(g)
 		l.group = l.group || l.set.wrote
 		return err
 	}

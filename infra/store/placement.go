@@ -147,6 +147,12 @@ func (s *Store) PlacementsOf(ctx context.Context, account mail.AccountID, id mai
 
 // Expunged lists the UIDs that left a mailbox with a modseq greater than since (RFC 7162 3.2.5.1).
 func (s *Store) Expunged(ctx context.Context, id mail.MailboxID, since uint64) ([]mail.UIDRange, error) {
+	list, err := collect(ctx, s, func(r *sql.Rows) (u mail.UIDRange, err error) { return u, r.Scan(&u.First, &u.Last) },
+		`SELECT first, last FROM expunged WHERE mailbox = ? AND modseq > ?`, int64(id), int64(since))
+	if err != nil {
+		return nil, err
+	}
+	// Asked after the list was read: what is not forgotten now was not then.
 	end, forgotten, err := s.ceiling(ctx, id)
 	if err != nil {
 		return nil, err
@@ -154,9 +160,7 @@ func (s *Store) Expunged(ctx context.Context, id mail.MailboxID, since uint64) (
 	if since < forgotten {
 		return s.absent(ctx, id, end)
 	}
-	list, err := collect(ctx, s, func(r *sql.Rows) (u mail.UIDRange, err error) { return u, r.Scan(&u.First, &u.Last) },
-		`SELECT first, last FROM expunged WHERE mailbox = ? AND modseq > ?`, int64(id), int64(since))
-	return normalise(list), err
+	return normalise(list), nil
 }
 
 // absent lists every UID up to end that is not there.

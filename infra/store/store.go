@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
@@ -43,6 +44,11 @@ type Options struct {
 	Reserve int64
 	// PackSize is how long a pack grows before the next is begun; 0: 128 MiB.
 	PackSize int64
+	// Tombstones is how many tombstones of a mailbox Compact keeps: whoever asks for older ones is told every UID that is
+	// not there. 0: 10,000.
+	Tombstones int
+	// KeepTrail is how long Compact keeps events; 0: for ever.
+	KeepTrail time.Duration
 	// Bucket is where the packs are; nil: the directory packs in Dir.
 	Bucket blob.Bucket
 	// Step, for crash tests, is called as each commit step is done: gathered, bodies-appended, bodies-synced, sql-done,
@@ -81,7 +87,7 @@ type Store struct {
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{dir: o.Dir, clock: o.Clock, log: o.Log, bus: o.Bus, opt: o}
 	s.defaults()
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+	if err := makeDir(s.dir); err != nil {
 		return nil, fmt.Errorf("make the store's directory: %w", err)
 	}
 	lock, err := lockDir(s.dir)
@@ -95,6 +101,18 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	go s.commits()
 	return s, nil
+}
+
+// makeDir makes a directory whose name survives a crash.
+func makeDir(path string) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	parent, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(parent.Sync(), parent.Close())
 }
 
 func (s *Store) defaults() {
@@ -115,6 +133,9 @@ func (s *Store) defaults() {
 	}
 	if s.opt.MaxBatchBytes <= 0 {
 		s.opt.MaxBatchBytes = 16 << 20
+	}
+	if s.opt.Tombstones <= 0 {
+		s.opt.Tombstones = 10_000
 	}
 	if s.opt.Reserve == 0 {
 		s.opt.Reserve = 64 << 20

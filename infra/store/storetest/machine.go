@@ -61,7 +61,7 @@ func runMachine(t *testing.T, e Engine) {
 }
 
 // usualRuns is how many runs there are when nobody asks for a number.
-const usualRuns = 20
+const usualRuns = 12
 
 // rapidDefault reports whether -rapid.checks is as it comes.
 func rapidDefault() bool {
