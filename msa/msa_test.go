@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 
@@ -41,19 +40,7 @@ func agent(w *town.Town) *msa.Agent {
 
 func door(w *town.Town) dialog.Runner {
 	srv := smtpd.New(smtpd.Config{Hostname: town.Host, AllowCleartextAuth: true}, &msa.Door{Agent: agent(w), Auth: w.Auth})
-	return dialog.Runner{Dial: func(t testing.TB) net.Conn {
-		client, server := net.Pipe()
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			srv.Serve(context.WithoutCancel(t.Context()), server)
-		}()
-		t.Cleanup(func() {
-			client.Close() //nolint:errcheck // ends the conversation
-			<-done
-		})
-		return client
-	}}
+	return town.Door(srv.Serve)
 }
 
 // TestDialogs plays what users' programs say: RFC 6409 4.3 (authentication), RFC 6409 6.1 (senders), RFC 4954 4.

@@ -40,9 +40,7 @@ type session struct {
 	log     *slog.Logger
 	account mail.Account // ID is 0 before authentication
 
-	env  mail.Envelope
-	size int64
-	to   []intake.Recipient
+	tx intake.Transaction
 }
 
 // Mechanisms implements smtpd.Authenticator.
@@ -90,15 +88,15 @@ func (s *session) Mail(ctx context.Context, m *smtp.Mail) error {
 		return &mail.Error{Kind: mail.Unauthenticated, Enhanced: "5.7.0",
 			Text: "authentication required: this port is for our users; log in, or bring mail for our domains to port 25"}
 	}
-	env, err := intake.Envelope(m)
-	if err != nil {
+	var tx intake.Transaction
+	if err := tx.Begin(m); err != nil {
 		return err
 	}
-	if err := s.door.Agent.mayEnvelope(ctx, s.account, env.From); err != nil {
-		s.refused(env.From, "", err)
+	if err := s.door.Agent.mayEnvelope(ctx, s.account, tx.Envelope.From); err != nil {
+		s.refused(tx.Envelope.From, "", err)
 		return err
 	}
-	s.env, s.size = env, m.Size
+	s.tx = tx
 	return nil
 }
 
@@ -108,13 +106,12 @@ func (s *session) Rcpt(ctx context.Context, r *smtp.Rcpt) error {
 	if err != nil {
 		return err
 	}
-	rcpt, err := s.door.Agent.recipient(ctx, p, s.size)
+	rcpt, err := s.door.Agent.recipient(ctx, p, s.tx.Size)
 	if err != nil {
-		s.refused(s.env.From, p, err)
+		s.refused(s.tx.Envelope.From, p, err)
 		return err
 	}
-	s.env.To = append(s.env.To, p)
-	s.to = append(s.to, rcpt)
+	s.tx.Add(rcpt)
 	return nil
 }
 
@@ -126,18 +123,18 @@ func (s *session) refused(from, to mail.Path, err error) {
 // Data takes the message. Its 250 is given only after the commit.
 func (s *session) Data(ctx context.Context, body io.Reader) (*smtp.Reply, error) {
 	l, err := s.door.Agent.take(ctx, submission{
-		account: s.account, env: s.env, to: s.to, body: body, peer: intake.Peer(s.conn), tls: tls.Describe(s.conn.TLS, false),
+		account: s.account, env: s.tx.Envelope, to: s.tx.To, body: body, peer: intake.Peer(s.conn), tls: tls.Describe(s.conn.TLS, false),
 		received: func(l *mail.Letter) []byte { return s.door.Agent.Intake.Received(s.conn, l, "") },
 	})
 	if err != nil {
-		s.log.Info("message refused", "from", string(s.env.From), "reason", err.Error())
+		s.log.Info("message refused", "from", string(s.tx.Envelope.From), "reason", err.Error())
 		return nil, err
 	}
 	return intake.Taken(l), nil
 }
 
 // Reset ends the transaction.
-func (s *session) Reset() { s.env, s.size, s.to = mail.Envelope{}, 0, nil }
+func (s *session) Reset() { s.tx.Reset() }
 
 // Close ends the connection.
 func (s *session) Close() {}

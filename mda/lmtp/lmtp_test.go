@@ -1,8 +1,6 @@
 package lmtp_test
 
 import (
-	"context"
-	"net"
 	"testing"
 
 	"github.com/postrider/postrider/infra/smtpd"
@@ -13,19 +11,7 @@ import (
 
 func door(w *town.Town) dialog.Runner {
 	srv := smtpd.New(smtpd.Config{Hostname: town.Host, LMTP: true}, &lmtp.Door{Intake: w.Intake, Resolver: w.People, Log: w.Log})
-	return dialog.Runner{Dial: func(t testing.TB) net.Conn {
-		client, server := net.Pipe()
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			srv.Serve(context.WithoutCancel(t.Context()), server)
-		}()
-		t.Cleanup(func() {
-			client.Close() //nolint:errcheck // ends the conversation
-			<-done
-		})
-		return client
-	}}
+	return town.Door(srv.Serve)
 }
 
 // TestReplyPerRecipient shows RFC 2033 4.2: each recipient has a reply of its own, and one without room does not

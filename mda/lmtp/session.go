@@ -32,19 +32,12 @@ type session struct {
 	conn *smtpd.Conn
 	log  *slog.Logger
 
-	env  mail.Envelope
-	size int64
-	to   []intake.Recipient
+	tx intake.Transaction
 }
 
 // Mail begins a transaction.
 func (s *session) Mail(_ context.Context, m *smtp.Mail) error {
-	env, err := intake.Envelope(m)
-	if err != nil {
-		return err
-	}
-	s.env, s.size = env, m.Size
-	return nil
+	return s.tx.Begin(m)
 }
 
 // Rcpt accepts a recipient that is ours.
@@ -53,14 +46,13 @@ func (s *session) Rcpt(ctx context.Context, r *smtp.Rcpt) error {
 	if err != nil {
 		return err
 	}
-	res, err := s.door.Resolver.Resolve(ctx, p, s.size)
+	res, err := s.door.Resolver.Resolve(ctx, p, s.tx.Size)
 	if err != nil {
-		s.log.Info("recipient refused", "from", string(s.env.From), "to", string(p), "reason", err.Error())
-		s.door.Intake.Rejections.Add(mail.Event{From: s.env.From, To: p, Role: role, Peer: intake.Peer(s.conn), Reason: mail.Sentence(err)})
+		s.log.Info("recipient refused", "from", string(s.tx.Envelope.From), "to", string(p), "reason", err.Error())
+		s.door.Intake.Rejections.Add(mail.Event{From: s.tx.Envelope.From, To: p, Role: role, Peer: intake.Peer(s.conn), Reason: mail.Sentence(err)})
 		return err
 	}
-	s.env.To = append(s.env.To, p)
-	s.to = append(s.to, intake.Recipient{Path: p, Resolution: res})
+	s.tx.Add(intake.Recipient{Path: p, Resolution: res})
 	return nil
 }
 
@@ -76,24 +68,24 @@ func (s *session) DataLMTP(ctx context.Context, body io.Reader) ([]*smtp.Reply, 
 		return nil, err
 	}
 	defer content.Body.Discard()
-	l := s.door.Intake.Letter(content, s.env)
+	l := s.door.Intake.Letter(content, s.tx.Envelope)
 	l.Role, l.Peer, l.TLS = role, intake.Peer(s.conn), tls.Describe(s.conn.TLS, false)
 	l.Prefix = s.door.Intake.Received(s.conn, l, "")
 
-	replies := make([]*smtp.Reply, len(s.to))
-	err = s.door.Intake.Commit(ctx, l, s.to)
+	replies := make([]*smtp.Reply, len(s.tx.To))
+	err = s.door.Intake.Commit(ctx, l, s.tx.To)
 	if err == nil {
 		for i := range replies {
 			replies[i] = intake.Taken(l)
 		}
-		s.log.Info("message taken", "trace", string(l.Trace), "message_id", l.Thread.MessageID, "from", string(s.env.From), "recipients", len(s.to), "size", l.Size())
+		s.log.Info("message taken", "trace", string(l.Trace), "message_id", l.Thread.MessageID, "from", string(s.tx.Envelope.From), "recipients", len(s.tx.To), "size", l.Size())
 		return replies, nil
 	}
-	if mail.KindOf(err).Temporary() && !errors.As(err, new(*mail.ChangeError)) || len(s.to) == 1 {
+	if mail.KindOf(err).Temporary() && !errors.As(err, new(*mail.ChangeError)) || len(s.tx.To) == 1 {
 		s.log.Warn("message not taken", "trace", string(l.Trace), "error", err)
 		return nil, err
 	}
-	for i, r := range s.to {
+	for i, r := range s.tx.To {
 		replies[i] = s.alone(ctx, l, r)
 	}
 	return replies, nil
@@ -109,7 +101,7 @@ func (s *session) alone(ctx context.Context, l *mail.Letter, r intake.Recipient)
 }
 
 // Reset ends the transaction.
-func (s *session) Reset() { s.env, s.size, s.to = mail.Envelope{}, 0, nil }
+func (s *session) Reset() { s.tx.Reset() }
 
 // Close ends the connection.
 func (s *session) Close() {}

@@ -20,19 +20,7 @@ import (
 // door opens connections to port 25 of a town.
 func door(w *town.Town) dialog.Runner {
 	srv := smtpd.New(smtpd.Config{Hostname: town.Host, MaxSize: 100_000}, &inbound.Door{Intake: w.Intake, Resolver: w.People, Log: w.Log})
-	return dialog.Runner{Dial: func(t testing.TB) net.Conn {
-		client, server := net.Pipe()
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			srv.Serve(context.WithoutCancel(t.Context()), server)
-		}()
-		t.Cleanup(func() {
-			client.Close() //nolint:errcheck // ends the conversation
-			<-done
-		})
-		return client
-	}}
+	return town.Door(srv.Serve)
 }
 
 // TestDialogs plays what strangers say on port 25: RFC 5321 3.3, RFC 5321 3.6.1 (no relaying), RFC 1870 6.1 (size).

@@ -34,18 +34,14 @@ type session struct {
 	log  *slog.Logger
 	name *reverse // of the client; started by the first transaction
 
-	env  mail.Envelope
-	size int64 // declared
-	to   []intake.Recipient
+	tx intake.Transaction
 }
 
 // Mail begins a transaction.
 func (s *session) Mail(_ context.Context, m *smtp.Mail) error {
-	env, err := intake.Envelope(m)
-	if err != nil {
+	if err := s.tx.Begin(m); err != nil {
 		return err
 	}
-	s.env, s.size = env, m.Size
 	if s.name == nil {
 		s.name = lookUp(s.door.Names, s.conn.Remote)
 	}
@@ -58,43 +54,42 @@ func (s *session) Rcpt(ctx context.Context, r *smtp.Rcpt) error {
 	if err != nil {
 		return err
 	}
-	res, err := s.door.Resolver.Resolve(ctx, p, s.size)
+	res, err := s.door.Resolver.Resolve(ctx, p, s.tx.Size)
 	if err != nil {
 		s.refused(p, err)
 		return err
 	}
-	s.env.To = append(s.env.To, p)
-	s.to = append(s.to, intake.Recipient{Path: p, Resolution: res})
+	s.tx.Add(intake.Recipient{Path: p, Resolution: res})
 	return nil
 }
 
 // refused notes a refusal in log and trail.
 func (s *session) refused(p mail.Path, err error) {
-	s.log.Info("recipient refused", "from", string(s.env.From), "to", string(p), "kind", mail.KindOf(err).String(), "reason", err.Error())
-	s.door.Intake.Rejections.Add(mail.Event{From: s.env.From, To: p, Role: role, Peer: intake.Peer(s.conn), Reason: mail.Sentence(err)})
+	s.log.Info("recipient refused", "from", string(s.tx.Envelope.From), "to", string(p), "kind", mail.KindOf(err).String(), "reason", err.Error())
+	s.door.Intake.Rejections.Add(mail.Event{From: s.tx.Envelope.From, To: p, Role: role, Peer: intake.Peer(s.conn), Reason: mail.Sentence(err)})
 }
 
 // Data takes the message. Its 250 is given only after the commit.
 func (s *session) Data(ctx context.Context, body io.Reader) (*smtp.Reply, error) {
 	content, err := s.door.Intake.Receive(ctx, body)
 	if err != nil {
-		s.log.Info("message refused", "from", string(s.env.From), "reason", err.Error())
+		s.log.Info("message refused", "from", string(s.tx.Envelope.From), "reason", err.Error())
 		return nil, err
 	}
 	defer content.Body.Discard()
-	l := s.door.Intake.Letter(content, s.env)
+	l := s.door.Intake.Letter(content, s.tx.Envelope)
 	l.Role, l.Peer, l.TLS = role, intake.Peer(s.conn), tls.Describe(s.conn.TLS, false)
 	l.Prefix = s.door.Intake.Received(s.conn, l, s.name.wait())
-	if err := s.door.Intake.Commit(ctx, l, s.to); err != nil {
-		s.log.Warn("message not taken", "trace", string(l.Trace), "from", string(s.env.From), "error", err)
+	if err := s.door.Intake.Commit(ctx, l, s.tx.To); err != nil {
+		s.log.Warn("message not taken", "trace", string(l.Trace), "from", string(s.tx.Envelope.From), "error", err)
 		return nil, err
 	}
-	s.log.Info("message taken", "trace", string(l.Trace), "message_id", l.Thread.MessageID, "from", string(s.env.From), "recipients", len(s.env.To), "size", l.Size())
+	s.log.Info("message taken", "trace", string(l.Trace), "message_id", l.Thread.MessageID, "from", string(s.tx.Envelope.From), "recipients", len(s.tx.Envelope.To), "size", l.Size())
 	return intake.Taken(l), nil
 }
 
 // Reset ends the transaction.
-func (s *session) Reset() { s.env, s.size, s.to = mail.Envelope{}, 0, nil }
+func (s *session) Reset() { s.tx.Reset() }
 
 // Close ends the connection.
 func (s *session) Close() { s.name.end() }

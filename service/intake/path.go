@@ -20,16 +20,3 @@ func Path(p smtp.Path) (mail.Path, error) {
 	p.Domain = domain
 	return mail.Path(p.String()), nil
 }
-
-// Envelope starts an envelope from a MAIL command.
-func Envelope(m *smtp.Mail) (mail.Envelope, error) {
-	from, err := Path(m.From)
-	if err != nil {
-		return mail.Envelope{}, err
-	}
-	env := mail.Envelope{From: from, UTF8: m.UTF8}
-	if m.Body == smtp.Body8BitMIME {
-		env.Body = mail.Body8Bit
-	}
-	return env, nil
-}

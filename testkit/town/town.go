@@ -10,6 +10,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/postrider/postrider/mda"
 	"github.com/postrider/postrider/service/directory"
 	"github.com/postrider/postrider/service/intake"
+	"github.com/postrider/postrider/testkit/dialog"
 )
 
 // Domain is the town's domain, Host its mail host, Password everybody's password.
@@ -146,4 +148,21 @@ func (w *Town) Trail(t testing.TB, address mail.Path) []mail.Event {
 		t.Fatal(err)
 	}
 	return e
+}
+
+// Door plays the client of a server that runs inside the test, over a pipe.
+func Door(serve func(context.Context, net.Conn)) dialog.Runner {
+	return dialog.Runner{Dial: func(t testing.TB) net.Conn {
+		client, server := net.Pipe()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			serve(context.WithoutCancel(t.Context()), server)
+		}()
+		t.Cleanup(func() {
+			client.Close() //nolint:errcheck // ends the conversation
+			<-done
+		})
+		return client
+	}}
 }
