@@ -21,10 +21,10 @@ import (
 // RFC 1939 3: who says nothing is logged out, without deleting.
 func TestIdle(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, func(c *pop3.Config) { c.Limits = pop3.Limits{Idle: 50 * time.Millisecond} })
+	b := newBench(t, func(c *pop3.Config) { c.Limits = pop3.Limits{Idle: time.Second} })
 	b.store.add(inboxOfThree...)
 	b.runner.Run(t, "idle", login+"C: DELE 1\nS: +OK message 1 deleted\nS: -ERR no command came in time; nothing was deleted\nEOF\n")
-	b = newBench(t, func(c *pop3.Config) { c.Limits = pop3.Limits{PreAuth: 50 * time.Millisecond} })
+	b = newBench(t, func(c *pop3.Config) { c.Limits = pop3.Limits{PreAuth: time.Second} })
 	b.runner.Run(t, "no login", "S~ /.OK.*/\nC: CAPA\nS~ .\nS: -ERR no command came in time; nothing was deleted\nEOF\n")
 	b.runner.Run(t, "in AUTH", "S~ /.OK.*/\nC: AUTH PLAIN\nS: /\\+ /\nS: -ERR the exchange did not end in time\nEOF\n")
 	if len(b.store.sets) != 0 {
