@@ -13,6 +13,7 @@ import (
 
 	"github.com/postrider/postrider/infra/config"
 	"github.com/postrider/postrider/infra/dns"
+	"github.com/postrider/postrider/infra/tls"
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/mta/bounce"
 	"github.com/postrider/postrider/mta/outbound"
@@ -146,10 +147,18 @@ func (a *App) makeQueue() (*queue.Scheduler, error) {
 	if err != nil {
 		return nil, err
 	}
-	self := outbound.Self{Names: []string{a.cfg.Hostname}}
+	trust, err := tls.NewTrust(a.clock)
+	if err != nil {
+		return nil, err
+	}
+	self, err := a.self()
+	if err != nil {
+		return nil, err
+	}
 	a.transport, err = outbound.New(outbound.Config{
 		Resolver: a.resolver, Blobs: a.store, Hello: a.cfg.HelloName(), Routes: routes, Port: uint16(a.cfg.Outbound.Port), Self: self, //nolint:gosec // validated
 		Dialer: &dns.Dialer{Resolver: a.resolver, Overrides: a.cfg.Lab.Hosts, Timeout: a.cfg.Outbound.ConnectTimeout.Std()},
+		TLS:    trust,
 		Log:    a.log.With("role", "mta/outbound"),
 	})
 	if err != nil {
@@ -174,6 +183,25 @@ func (a *App) makeQueue() (*queue.Scheduler, error) {
 		Times:    queue.Times{Delay: delay(q.DelayWarning.Std()), Grace: Grace / 2},
 		Log:      a.log.With("role", "mta/queue"),
 	})
+}
+
+// self is what an MX record may call us: our name, and every address of this machine. In a lab, other systems share
+// its addresses.
+func (a *App) self() (outbound.Self, error) {
+	self := outbound.Self{Names: []string{a.cfg.Hostname}}
+	if a.cfg.Lab.Active() {
+		return self, nil
+	}
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		return self, mail.Errorf(mail.Unavailable, "this machine's addresses cannot be listed: %w", err)
+	}
+	for _, l := range list {
+		if p, err := netip.ParsePrefix(l.String()); err == nil {
+			self.Addrs = append(self.Addrs, p.Addr().Unmap())
+		}
+	}
+	return self, nil
 }
 
 // delay is the scheduler's word for when a sender is told: never is negative there.
