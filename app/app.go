@@ -27,6 +27,12 @@ import (
 // Grace is how long conversations and attempts may go on after the system was told to stop.
 const Grace = 15 * time.Second
 
+// KeepTrail is how long it is remembered what became of messages.
+const KeepTrail = 180 * 24 * time.Hour
+
+// careEvery is how often the store is compacted.
+const careEvery = 6 * time.Hour
+
 // App is one system. New makes it, Start opens its doors, Close ends it.
 type App struct {
 	cfg     config.Config
@@ -74,7 +80,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (*App, error) {
 
 func (a *App) open(ctx context.Context) error {
 	var err error
-	a.store, err = store.Open(ctx, store.Options{Dir: a.cfg.Data, Clock: a.clock, Log: a.log.With("role", "infra/store"), Bus: a.bus})
+	a.store, err = store.Open(ctx, store.Options{Dir: a.cfg.Data, Clock: a.clock, Log: a.log.With("role", "infra/store"), Bus: a.bus, KeepTrail: KeepTrail})
 	if err != nil {
 		return err
 	}
@@ -137,6 +143,7 @@ func (a *App) Start(ctx context.Context) error {
 		}
 	})
 	a.background(func() { a.rejections.Run(background) })
+	a.background(func() { a.care(background) })
 	a.background(func() {
 		if err := a.queue.Run(background); err != nil {
 			a.log.Error("the queue stopped", "error", err)
@@ -146,6 +153,23 @@ func (a *App) Start(ctx context.Context) error {
 		s.start(&a.running, a.log)
 	}
 	return nil
+}
+
+// care gives the room of deleted mail back to the disk and forgets what is too old, now and then.
+func (a *App) care(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.clock.After(careEvery):
+		}
+		freed, err := a.store.Compact(ctx)
+		if err != nil && ctx.Err() == nil {
+			a.log.Warn("the store could not be compacted", "role", "infra/store", "error", err)
+		} else if freed > 0 {
+			a.log.Info("the store was compacted", "role", "infra/store", "freed", freed)
+		}
+	}
 }
 
 func (a *App) background(f func()) {
