@@ -165,15 +165,19 @@ func (s *Scheduler) breakOwnLeases(ctx context.Context) {
 	var after mail.QueueID
 	for ctx.Err() == nil {
 		page, err := s.Queue.Queued(ctx, mail.QueueFilter{After: after})
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			s.Log.Error("queue cannot be read for leases of a former run; they run out by themselves", "error", err)
+		}
+		if err != nil {
 			return
 		}
 		if len(page) == 0 {
 			return
 		}
 		for i := range page {
-			s.breakLeases(ctx, &page[i])
+			if s.breakLeases(ctx, &page[i]); ctx.Err() != nil {
+				return // told to stop already: the next run breaks the others
+			}
 		}
 		after = page[len(page)-1].ID
 	}
@@ -201,6 +205,9 @@ func (s *Scheduler) breakLeases(ctx context.Context, m *mail.Queued) {
 	for lease, results := range broken {
 		set := mail.ChangeSet{Changes: []mail.Change{mail.Settle{Queue: m.ID, Lease: lease, Results: results}}}
 		_, err := s.Journal.Commit(ctx, set)
+		if ctx.Err() != nil {
+			return
+		}
 		if err != nil && !mail.Is(err, mail.Conflict) {
 			s.Log.Error("lease of a former run cannot be broken; it runs out by itself", "queue", m.ID, "error", err)
 			continue
