@@ -59,7 +59,7 @@ func (a *App) listen(ctx context.Context) error {
 			l, err := sockets.Listen(ctx, address)
 			if err != nil {
 				a.services = append(a.services, s)
-				return &mail.Error{Kind: mail.KindOf(err), Text: "listen." + p.name + ": " + mail.Sentence(err), Err: err}
+				return &mail.Error{Kind: mail.KindOf(err), Text: "listen." + p.name + ": " + err.Error(), Err: err}
 			}
 			s.listeners = append(s.listeners, l)
 			s.addresses = append(s.addresses, address)
