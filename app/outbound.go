@@ -157,9 +157,10 @@ func (a *App) makeQueue() (*queue.Scheduler, error) {
 	}
 	a.transport, err = outbound.New(outbound.Config{
 		Resolver: a.resolver, Blobs: a.store, Hello: a.cfg.HelloName(), Routes: routes, Port: uint16(a.cfg.Outbound.Port), Self: self, //nolint:gosec // validated
-		Dialer: &dns.Dialer{Resolver: a.resolver, Overrides: a.cfg.Lab.Hosts, Timeout: a.cfg.Outbound.ConnectTimeout.Std()},
-		TLS:    trust,
-		Log:    a.log.With("role", "mta/outbound"),
+		Dialer:   &dns.Dialer{Resolver: a.resolver, Overrides: a.cfg.Lab.Hosts, Timeout: a.cfg.Outbound.ConnectTimeout.Std()},
+		TLS:      trust,
+		Timeouts: outbound.Timeouts{Silent: min(time.Minute, a.cfg.Queue.RetryFirst.Std()/2)},
+		Log:      a.log.With("role", "mta/outbound"),
 	})
 	if err != nil {
 		return nil, err

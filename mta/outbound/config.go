@@ -60,6 +60,9 @@ type Limits struct {
 type Timeouts struct {
 	smtpc.Timeouts               // of the dialogue: RFC 5321 4.5.3.2
 	Idle           time.Duration // how long an unused connection is kept: 5 seconds
+	// Silent is how long a host that could not be reached three times in a row is left alone: a minute. It should be
+	// shorter than the wait before a second attempt.
+	Silent time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -70,6 +73,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Limits.Recipients, 100)
 	def(&c.Limits.Sessions, 5)
 	def(&c.Timeouts.Idle, 5*time.Second)
+	def(&c.Timeouts.Silent, time.Minute)
 	def(&c.Timeouts.Quit, 2*time.Second) // others may be waiting for the connection's place
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

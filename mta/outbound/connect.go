@@ -41,10 +41,8 @@ func (t *Transport) open(ctx context.Context, to target) (*session, netip.Addr, 
 	s, ip, tr := t.begin(ctx, to, to.hop.Security != Plain)
 	if tr != nil && tr.handshake && !to.hop.Security.Demanded() && ctx.Err() == nil {
 		// Opportunistic: better in the clear than not at all, but the broken connection cannot be used for it (RFC 3207 4.1).
+		// The way is the same: a host that an override leads to has no other.
 		cause := tr.reason
-		if ip.IsValid() {
-			to.ip = ip
-		}
 		s, ip, tr = t.begin(ctx, to, false)
 		if s != nil {
 			s.note = "; sent without TLS, as " + cause

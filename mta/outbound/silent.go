@@ -6,9 +6,10 @@ import (
 )
 
 // silent remembers hosts that could not be reached several times in a row, so that a long queue for a dead host does not
-// spend a connection timeout on each message while others wait. It forgets within a minute, and the first successful
+// spend a connection timeout on each message while others wait. It forgets after a pause, and the first successful
 // connection clears a host.
 type silent struct {
+	pause time.Duration
 	mu    sync.Mutex
 	hosts map[spot]silence
 }
@@ -20,12 +21,11 @@ type silence struct {
 
 const (
 	silentAfter  = 3 // failures in a row
-	silentFor    = time.Minute
 	maxSilent    = 10000
 	silentSecond = time.Second
 )
 
-func newSilent() *silent { return &silent{hosts: map[spot]silence{}} }
+func newSilent(pause time.Duration) *silent { return &silent{pause: pause, hosts: map[spot]silence{}} }
 
 // lately tells how long ago the host failed, if it is not to be tried now.
 func (s *silent) lately(at spot) (ago time.Duration, skip bool) {
@@ -33,14 +33,14 @@ func (s *silent) lately(at spot) (ago time.Duration, skip bool) {
 	defer s.mu.Unlock()
 	h := s.hosts[at]
 	ago = time.Since(h.since)
-	return ago.Round(silentSecond), h.failures >= silentAfter && ago < silentFor
+	return ago.Round(silentSecond), h.failures >= silentAfter && ago < s.pause
 }
 
 func (s *silent) failed(at spot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.hosts[at]
-	if time.Since(h.since) >= silentFor {
+	if time.Since(h.since) >= s.pause {
 		h.failures = 0
 	}
 	if len(s.hosts) >= maxSilent {

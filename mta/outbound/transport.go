@@ -28,7 +28,8 @@ func New(c Config) (*Transport, error) {
 		}
 		c.TLS = trust
 	}
-	t := &Transport{Config: c.withDefaults(), silent: newSilent()}
+	c = c.withDefaults()
+	t := &Transport{Config: c, silent: newSilent(c.Timeouts.Silent)}
 	t.pool = newPool(t.Limits.PerHost, t.Limits.Idle, t.Timeouts.Idle, t.hangUp)
 	return t, nil
 }
