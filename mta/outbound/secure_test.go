@@ -200,3 +200,14 @@ func TestRecipientsOfSeveralHops(t *testing.T) {
 		t.Errorf("%q %q", one.got(), two.got())
 	}
 }
+
+// TestBrokenTLSBehindOverride tries again without TLS where the override leads, not at the address that DNS has for the host.
+func TestBrokenTLSBehindOverride(t *testing.T) {
+	t.Parallel()
+	host := &remote{ext: []string{"8BITMIME", "STARTTLS"}, badTLS: true}
+	b := newBench(t, oneHost, map[string]*remote{"mx.there.example": host})
+	b.want(b.attempt(bob), "bob: relayed *; sent without TLS, as *TLS handshake*")
+	if took := host.took(); len(took) != 1 {
+		t.Errorf("the host took %d messages, want 1", len(took))
+	}
+}
