@@ -4,8 +4,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/postrider/postrider/infra/config"
 	"github.com/postrider/postrider/tools/doccheck"
 	"github.com/postrider/postrider/tools/rfcindex"
 )
@@ -41,6 +43,22 @@ func TestDocLinks(t *testing.T) {
 		for _, f := range findings {
 			t.Error(f)
 		}
+	}
+}
+
+// TestConfigPage compares docs/config.md with what the configuration says now.
+func TestConfigPage(t *testing.T) {
+	t.Parallel()
+	var want strings.Builder
+	if err := config.Markdown(&want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile("docs/config.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want.String() {
+		t.Error("docs/config.md is not what the configuration says now; run `postrider config reference --markdown > docs/config.md`")
 	}
 }
 

@@ -26,7 +26,7 @@ func small(t *testing.T) config.Config {
 	t.Helper()
 	c := config.Default(t.TempDir())
 	c.Hostname = "mx.one.example"
-	c.Listen = config.Listen{SMTP: config.Addresses{"127.0.0.1:0"}}
+	c.Listen = config.Listen{SMTP: config.Addresses{"127.0.0.1:0"}, LMTPSocketMode: "0660"}
 	return c
 }
 
@@ -44,7 +44,7 @@ func serve(t *testing.T, c config.Config, f func(app.Addresses)) error {
 func TestServe(t *testing.T) {
 	t.Parallel()
 	c := small(t)
-	c.Listen.LMTPSocket = "lmtp.sock"
+	c.Listen.LMTPSocket, c.Listen.LMTPSocketMode = "lmtp.sock", "0600"
 	err := serve(t, c, func(a app.Addresses) {
 		if len(a) != 2 || a[0].Service != "smtp" || a[1].Service != "lmtp" {
 			t.Fatalf("it listens on %v", a)
@@ -60,6 +60,9 @@ func TestServe(t *testing.T) {
 				t.Errorf("%s greets with %q, %v", a[i].Service, greeting, err)
 			}
 			conn.Close() //nolint:errcheck // done with it
+		}
+		if f, err := os.Stat(filepath.Join(c.Data, "lmtp.sock")); err != nil || f.Mode().Perm() != 0o600 {
+			t.Errorf("the socket: %v, %v", f, err)
 		}
 		if _, _, err := app.OpenOffline(t.Context(), c, nil); !mail.Is(err, mail.Conflict) {
 			t.Errorf("the store of a running system was opened: %v", err)

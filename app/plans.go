@@ -41,7 +41,7 @@ func (a *App) plans() []plan {
 	if p := a.cfg.LMTPSocketPath(); p != "" {
 		at = append(at, "unix:"+p)
 	}
-	add(plan{name: "lmtp", addresses: at, max: a.cfg.LMTP.MaxConnections, perClient: a.cfg.LMTP.MaxConnectionsPerIP, busy: busySMTP(host), serve: lmtpd.Serve})
+	add(plan{name: "lmtp", addresses: at, mode: a.cfg.LMTPSocketPermissions(), max: a.cfg.LMTP.MaxConnections, perClient: a.cfg.LMTP.MaxConnectionsPerIP, busy: busySMTP(host), serve: lmtpd.Serve})
 
 	for _, p := range append(a.imapPlans(users), a.pop3Plans(users)...) {
 		add(p)
@@ -73,6 +73,7 @@ func (a *App) imapPlans(users *cryptotls.Config) []plan {
 	}
 	base.Limits.Append = int64(c.MaxMessageSize)
 	base.Limits.Idle, base.Limits.PreAuth = c.IdleTimeout.Std(), c.LoginTimeout.Std()
+	base.Limits.Failures, base.Limits.Errors = a.limit(0, unlimited), a.limit(0, unlimited)
 	starttls := base
 	starttls.TLS = users
 	const busy = "* BYE [UNAVAILABLE] too many connections from you or in all; try again later\r\n"
@@ -89,6 +90,7 @@ func (a *App) pop3Plans(users *cryptotls.Config) []plan {
 		Limits: pop3.DefaultLimits(), Log: a.log.With("role", "maa/pop3"),
 	}
 	base.Limits.Idle = c.IdleTimeout.Std()
+	base.Limits.Failures, base.Limits.Errors = a.limit(base.Limits.Failures, unlimited), a.limit(base.Limits.Errors, unlimited)
 	starttls := base
 	starttls.TLS = users
 	const busy = "-ERR [SYS/TEMP] too many connections from you or in all; try again later\r\n"

@@ -4,6 +4,7 @@ import (
 	"context"
 	cryptotls "crypto/tls"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -20,7 +21,6 @@ type service struct {
 	name      string // the key in [listen]
 	server    *netserve.Server
 	listeners []net.Listener
-	addresses []netserve.Address
 }
 
 func (s *service) start(running *sync.WaitGroup, log *slog.Logger) {
@@ -39,6 +39,7 @@ func (s *service) start(running *sync.WaitGroup, log *slog.Logger) {
 type plan struct {
 	name      string
 	addresses []string
+	mode      fs.FileMode       // of its UNIX sockets
 	implicit  *cryptotls.Config // TLS from the first octet
 	max       int
 	perClient int
@@ -55,14 +56,12 @@ func (a *App) listen(ctx context.Context) error {
 	for _, p := range a.plans() {
 		s := &service{name: p.name, server: netserve.New(a.serverConfig(p))}
 		for _, text := range p.addresses {
-			address := netserve.Address{Text: text}
-			l, err := sockets.Listen(ctx, address)
+			l, err := sockets.Listen(ctx, netserve.Address{Text: text, Mode: p.mode})
 			if err != nil {
 				a.services = append(a.services, s)
 				return &mail.Error{Kind: mail.KindOf(err), Text: "listen." + p.name + ": " + err.Error(), Err: err}
 			}
 			s.listeners = append(s.listeners, l)
-			s.addresses = append(s.addresses, address)
 		}
 		a.services = append(a.services, s)
 	}

@@ -222,6 +222,8 @@ func TestLoadFaults(t *testing.T) {
 		{"hostname", "hostname = \"not a name\"\n", `hostname: "not a name" is not a host name`},
 		{"address", "[listen]\nsmtp = \"25\"\n", `x.toml:2:1: listen.smtp: "25" is not an address; write "host:port"`},
 		{"port", "[listen]\nsmtp = \":70000\"\n", `has no port between 0 and 65535`},
+		{"socket mode", "[listen]\nlmtp_socket_mode = \"rw\"\n", `x.toml:2:1: listen.lmtp_socket_mode: "rw" is not a file's permissions`},
+		{"no socket mode", "[listen]\nlmtp_socket_mode = \"\"\n", `x.toml:2:1: listen.lmtp_socket_mode: "" is not a file's permissions`},
 		{"same port", "[listen]\nsmtp = \":2525\"\nimap = \":2525\"\n", "x.toml:3:1: listen.imap: :2525 is the address of listen.smtp already"},
 		{"certificate", "[[tls.certificate]]\ncert = \"a\"\n", "x.toml:1:3: tls.certificate[0].key: this must name the PEM file"},
 		{"second route", "[[route]]\ndomain = \"a.test\"\nhost = \"b:25\"\n[[route]]\ndomain = \"c.test\"\nhost = \"b\"\n",

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,7 +35,7 @@ func Default(data string) Config {
 		Hostname: machineName(),
 		Log:      Log{Level: "info", Format: "auto"},
 		Listen: Listen{
-			SMTP: Addresses{":25"}, Submission: Addresses{":587"}, Submissions: Addresses{":465"}, LMTP: Addresses{},
+			SMTP: Addresses{":25"}, Submission: Addresses{":587"}, Submissions: Addresses{":465"}, LMTP: Addresses{}, LMTPSocketMode: "0660",
 			IMAP: Addresses{":143"}, IMAPS: Addresses{":993"}, POP3: Addresses{":110"}, POP3S: Addresses{":995"},
 		},
 		SMTP:       smtp,
@@ -60,7 +62,7 @@ func Development(data string) Config {
 	c.Listen = Listen{
 		SMTP: Addresses{"127.0.0.1:2525"}, Submission: Addresses{"127.0.0.1:2587"}, Submissions: Addresses{"127.0.0.1:2465"},
 		LMTP: Addresses{"127.0.0.1:2424"}, IMAP: Addresses{"127.0.0.1:2143"}, IMAPS: Addresses{"127.0.0.1:2993"},
-		POP3: Addresses{"127.0.0.1:2110"}, POP3S: Addresses{"127.0.0.1:2995"},
+		POP3: Addresses{"127.0.0.1:2110"}, POP3S: Addresses{"127.0.0.1:2995"}, LMTPSocketMode: c.Listen.LMTPSocketMode,
 	}
 	return c
 }
@@ -94,6 +96,15 @@ func (c Config) LMTPSocketPath() string {
 		return filepath.Join(c.Data, p)
 	}
 	return c.Listen.LMTPSocket
+}
+
+// LMTPSocketPermissions are those of the LMTP socket; 0 when the value is none, which Validate tells.
+func (c Config) LMTPSocketPermissions() fs.FileMode {
+	mode, err := strconv.ParseUint(c.Listen.LMTPSocketMode, 8, 9)
+	if err != nil {
+		return 0
+	}
+	return fs.FileMode(mode)
 }
 
 // NewMailboxes are the mailboxes a new account gets, INBOX first, all subscribed.

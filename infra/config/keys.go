@@ -53,6 +53,9 @@ type Listen struct {
 	LMTP Addresses `toml:"lmtp"`
 	// LMTPSocket is the path of a UNIX socket for the same. A relative path counts from the data directory.
 	LMTPSocket string `toml:"lmtp_socket"`
+	// LMTPSocketMode is who may connect to that socket, as the octal permissions of a file. Who can, hands over mail for our
+	// users: "0660" lets in our own user and group, "0666" everybody who can reach its directory.
+	LMTPSocketMode string `toml:"lmtp_socket_mode"`
 	// IMAP is where users' programs read mail, with STARTTLS (port 143).
 	IMAP Addresses `toml:"imap"`
 	// IMAPS is the same over TLS from the first octet (port 993).

@@ -42,6 +42,7 @@ func (c Config) problems() Problems {
 	j.word("log.format", c.Log.Format, "text", "json", "auto")
 	j.spans("", reflect.ValueOf(c))
 	j.listeners(c.Listen)
+	j.must(c.LMTPSocketPermissions() != 0, "listen.lmtp_socket_mode", "%q is not a file's permissions; write octal digits such as \"0660\"", c.Listen.LMTPSocketMode)
 	for i, cert := range c.TLS.Certificates {
 		key := fmt.Sprintf("tls.certificate[%d]", i)
 		j.must(cert.Cert != "", key+".cert", "this must name the certificate's PEM file")

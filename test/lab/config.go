@@ -51,7 +51,7 @@ func (s *Server) toml() string {
 	for _, service := range services() {
 		fmt.Fprintf(&b, "%s = %q\n", service, s.Addr(service))
 	}
-	fmt.Fprintf(&b, "lmtp_socket = %q\n\n[[tls.certificate]]\ncert = %q\nkey = %q\n", s.LMTPSocket, s.cert, s.key)
+	fmt.Fprintf(&b, "lmtp_socket = %q\nlmtp_socket_mode = \"0666\"\n\n[[tls.certificate]]\ncert = %q\nkey = %q\n", s.LMTPSocket, s.cert, s.key)
 	if s.Spec.Quick {
 		b.WriteString("\n[queue]\nretry_first = \"200ms\"\nretry_max = \"1s\"\n")
 	}
