@@ -18,7 +18,6 @@ import (
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/mda"
 	"github.com/postrider/postrider/msa"
-	"github.com/postrider/postrider/mta/outbound"
 	"github.com/postrider/postrider/mta/queue"
 	"github.com/postrider/postrider/service/directory"
 	"github.com/postrider/postrider/service/intake"
@@ -52,7 +51,6 @@ type App struct {
 	rejections *intake.Rejections
 	agent      *msa.Agent
 	queue      *queue.Scheduler
-	transport  *outbound.Transport
 	operations *admin.Operations
 
 	started  time.Time

@@ -155,7 +155,7 @@ func (a *App) makeQueue() (*queue.Scheduler, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.transport, err = outbound.New(outbound.Config{
+	transport, err := outbound.New(outbound.Config{
 		Resolver: a.resolver, Blobs: a.store, Hello: a.cfg.HelloName(), Routes: routes, Port: uint16(a.cfg.Outbound.Port), Self: self, //nolint:gosec // validated
 		Dialer:   &dns.Dialer{Resolver: a.resolver, Overrides: a.cfg.Lab.Hosts, Timeout: a.cfg.Outbound.ConnectTimeout.Std()},
 		TLS:      trust,
@@ -165,7 +165,7 @@ func (a *App) makeQueue() (*queue.Scheduler, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.closers = append(a.closers, closerFunc(a.transport.Close))
+	a.closers = append(a.closers, closerFunc(transport.Close))
 	reporter, err := bounce.New(bounce.Config{Hostname: a.cfg.Hostname, Blobs: a.store, Poster: a.intake, Log: a.log.With("role", "mta/bounce")})
 	if err != nil {
 		return nil, err
@@ -176,7 +176,7 @@ func (a *App) makeQueue() (*queue.Scheduler, error) {
 	}
 	q := a.cfg.Queue
 	return queue.New(queue.Config{
-		Journal: a.store, Queue: a.store, Clock: a.clock, Bus: a.bus, Sender: a.transport,
+		Journal: a.store, Queue: a.store, Clock: a.clock, Bus: a.bus, Sender: transport,
 		Reporter: reporter,
 		Owner:    a.cfg.Hostname + ":" + owner,
 		Backoff:  queue.Backoff{First: q.RetryFirst.Std(), Max: q.RetryMax.Std()},

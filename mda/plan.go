@@ -2,9 +2,11 @@ package mda
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/postrider/postrider/mail"
+	"github.com/postrider/postrider/proto/message"
 )
 
 // Planner plans deliveries. It implements mail.Planner.
@@ -54,11 +56,5 @@ func target(boxes []mail.Mailbox, detail string) (mail.Mailbox, bool) {
 // prefix is what this delivery puts in front of the letter: Return-Path keeps the reverse-path (RFC 5321 4.4),
 // Delivered-To the address that led here.
 func prefix(r mail.LocalRecipient, l *mail.Letter) []byte {
-	b := make([]byte, 0, 64+len(l.Envelope.From)+len(r.Given)+len(l.Prefix))
-	b = append(b, "Return-Path: <"...)
-	b = append(b, l.Envelope.From...)
-	b = append(b, ">\r\nDelivered-To: "...)
-	b = append(b, r.Given...)
-	b = append(b, "\r\n"...)
-	return append(b, l.Prefix...)
+	return slices.Concat(message.ReturnPath(string(l.Envelope.From)), message.DeliveredTo(string(r.Given)), l.Prefix)
 }

@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"log/slog"
@@ -45,24 +46,16 @@ func DefaultLimits() Limits {
 
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
-	l.Append = orDefault(l.Append, d.Append)
-	l.Messages = orDefault(l.Messages, d.Messages)
-	l.Idle = orDefault(l.Idle, d.Idle)
-	l.PreAuth = orDefault(l.PreAuth, d.PreAuth)
-	l.Read = orDefault(l.Read, d.Read)
-	l.Write = orDefault(l.Write, d.Write)
-	l.Command = orDefault(l.Command, d.Command)
-	l.Failures = orDefault(l.Failures, d.Failures)
-	l.Errors = orDefault(l.Errors, d.Errors)
+	l.Append = cmp.Or(l.Append, d.Append)
+	l.Messages = cmp.Or(l.Messages, d.Messages)
+	l.Idle = cmp.Or(l.Idle, d.Idle)
+	l.PreAuth = cmp.Or(l.PreAuth, d.PreAuth)
+	l.Read = cmp.Or(l.Read, d.Read)
+	l.Write = cmp.Or(l.Write, d.Write)
+	l.Command = cmp.Or(l.Command, d.Command)
+	l.Failures = cmp.Or(l.Failures, d.Failures)
+	l.Errors = cmp.Or(l.Errors, d.Errors)
 	return l
-}
-
-func orDefault[T comparable](v, d T) T {
-	var zero T
-	if v == zero {
-		return d
-	}
-	return v
 }
 
 // Config is what a server works with. All but TLS, Limits, Clock, Version and Log must be set.
@@ -89,7 +82,7 @@ type Server struct {
 // New makes a server.
 func New(cfg Config) *Server {
 	cfg.Limits = cfg.Limits.withDefaults()
-	cfg.Name = orDefault(cfg.Name, "Postrider")
+	cfg.Name = cmp.Or(cfg.Name, "Postrider")
 	if cfg.Clock == nil {
 		cfg.Clock = mail.SystemClock{}
 	}

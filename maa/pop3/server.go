@@ -1,6 +1,7 @@
 package pop3
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"log/slog"
@@ -43,22 +44,14 @@ func DefaultLimits() Limits {
 
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
-	l.Messages = orDefault(l.Messages, d.Messages)
-	l.Idle = orDefault(l.Idle, d.Idle)
-	l.PreAuth = orDefault(l.PreAuth, d.PreAuth)
-	l.Write = orDefault(l.Write, d.Write)
-	l.Command = orDefault(l.Command, d.Command)
-	l.Failures = orDefault(l.Failures, d.Failures)
-	l.Errors = orDefault(l.Errors, d.Errors)
+	l.Messages = cmp.Or(l.Messages, d.Messages)
+	l.Idle = cmp.Or(l.Idle, d.Idle)
+	l.PreAuth = cmp.Or(l.PreAuth, d.PreAuth)
+	l.Write = cmp.Or(l.Write, d.Write)
+	l.Command = cmp.Or(l.Command, d.Command)
+	l.Failures = cmp.Or(l.Failures, d.Failures)
+	l.Errors = cmp.Or(l.Errors, d.Errors)
 	return l
-}
-
-func orDefault[T comparable](v, d T) T {
-	var zero T
-	if v == zero {
-		return d
-	}
-	return v
 }
 
 // Config is what a server works with. All but TLS, Limits and Log must be set.

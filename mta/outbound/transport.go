@@ -160,7 +160,7 @@ func (a *attempt) connection(ctx context.Context, to target, rest []mail.QueuedR
 		if rest, tr = a.use(ctx, s, rest); tr == nil || !tr.stale {
 			return rest, ip, tr
 		}
-		s, err = a.pool.enter(ctx, at, true) // what was idle as long is as dead
+		_, err = a.pool.enter(ctx, at, true) // what was idle as long is as dead
 	}
 	if err != nil {
 		return rest, ip, &trouble{status: "4.4.5", reason: "no connection to " + to.host + " was free in time", host: to.host, unspent: calledOff(ctx)}

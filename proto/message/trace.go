@@ -58,15 +58,11 @@ func (r Received) Field() []byte {
 	return []byte(b.String())
 }
 
-// ReturnPath writes the field a final delivery puts first (RFC 5321 4.4); the zero Address is the null sender.
-func ReturnPath(sender addr.Address) []byte {
-	return []byte("Return-Path: <" + oneLine(sender.String()) + ">\r\n")
-}
+// ReturnPath writes the field a final delivery puts first (RFC 5321 4.4); the empty path is the null sender.
+func ReturnPath(path string) []byte { return []byte("Return-Path: <" + oneLine(path) + ">\r\n") }
 
-// DeliveredTo writes the field that tells for which mailbox a message was delivered.
-func DeliveredTo(mailbox addr.Address) []byte {
-	return []byte("Delivered-To: " + oneLine(mailbox.String()) + "\r\n")
-}
+// DeliveredTo writes the field that tells which recipient a message was delivered for.
+func DeliveredTo(path string) []byte { return []byte("Delivered-To: " + oneLine(path) + "\r\n") }
 
 // hostText makes of what a client says a name or literal that can stand in a trace field.
 func hostText(s string) string {

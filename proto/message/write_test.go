@@ -120,19 +120,19 @@ func TestTraceCannotBeInjected(t *testing.T) {
 		if strings.Count(bare, ";") != 1 || strings.Count(bare, "(") != strings.Count(bare, ")") || strings.Count(bare, "(") > 2 || strings.ContainsAny(bare, "\"\\<>") {
 			t.Fatalf("the trace is no longer one: %q", raw)
 		}
-		for _, raw := range [][]byte{message.ReturnPath(r.For), message.DeliveredTo(addr.Address{Local: r.Helo, Domain: r.RDNS})} {
+		for _, raw := range [][]byte{message.ReturnPath(r.For.String()), message.DeliveredTo(addr.Address{Local: r.Helo, Domain: r.RDNS}.String())} {
 			if bytes.Count(raw, []byte("\n")) != 1 || bytes.Count(raw, []byte("\r")) != 1 {
 				t.Fatalf("%q is more than a line", raw)
 			}
 		}
 	})
-	if got := string(message.ReturnPath(addr.Address{})); got != "Return-Path: <>\r\n" {
+	if got := string(message.ReturnPath("")); got != "Return-Path: <>\r\n" {
 		t.Error(got)
 	}
-	if got := string(message.ReturnPath(addr.Address{Local: "a b", Domain: "c"})); got != "Return-Path: <\"a b\"@c>\r\n" {
+	if got := string(message.ReturnPath(addr.Address{Local: "a b", Domain: "c"}.String())); got != "Return-Path: <\"a b\"@c>\r\n" {
 		t.Error(got)
 	}
-	if got := string(message.DeliveredTo(addr.Address{Local: "a", Domain: "c"})); got != "Delivered-To: a@c\r\n" {
+	if got := string(message.DeliveredTo(addr.Address{Local: "a", Domain: "c"}.String())); got != "Delivered-To: a@c\r\n" {
 		t.Error(got)
 	}
 }
