@@ -37,6 +37,7 @@ type App struct {
 	cfg     config.Config
 	log     *slog.Logger
 	clock   mail.Clock
+	step    func(string)
 	version string
 
 	bus      *bus.Bus
@@ -61,12 +62,17 @@ type App struct {
 
 // Options are what New needs beside the configuration.
 type Options struct {
-	Log *slog.Logger
+	Log   *slog.Logger
+	Clock mail.Clock        // nil: the system's
+	Step  func(step string) // called at each step of a commit (infra/store names them), so that a test can end the process there; may be nil
 }
 
 // New opens the store and wires the parts. Nothing listens yet.
 func New(ctx context.Context, cfg config.Config, o Options) (*App, error) {
-	a := &App{cfg: cfg, log: o.Log, clock: mail.SystemClock{}, version: Version(), bus: bus.New(), stop: func() {}}
+	a := &App{cfg: cfg, log: o.Log, clock: o.Clock, step: o.Step, version: Version(), bus: bus.New(), stop: func() {}}
+	if a.clock == nil {
+		a.clock = mail.SystemClock{}
+	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
@@ -78,7 +84,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (*App, error) {
 
 func (a *App) open(ctx context.Context) error {
 	var err error
-	a.store, err = store.Open(ctx, store.Options{Dir: a.cfg.Data, Clock: a.clock, Log: a.log.With("role", "infra/store"), Bus: a.bus, KeepTrail: KeepTrail})
+	a.store, err = store.Open(ctx, store.Options{Dir: a.cfg.Data, Clock: a.clock, Log: a.log.With("role", "infra/store"), Bus: a.bus, KeepTrail: KeepTrail, Step: a.step})
 	if err != nil {
 		return err
 	}
