@@ -100,7 +100,7 @@ func (a *App) open(ctx context.Context) error {
 	a.auth = directory.NewAuthenticator(a.store, a.clock, secret)
 	a.rejections = intake.NewRejections(a.store, a.clock, a.log.With("role", "service/intake"))
 	a.intake = &intake.Intake{
-		Blobs: a.store, Journal: a.store, Resolver: a.people, Planner: &mda.Planner{Mailboxes: a.store, Clock: a.clock}, Clock: a.clock,
+		Blobs: a.store, Journal: a.store, Resolver: a.people, Planner: &mda.Planner{Places: a.store, Clock: a.clock}, Clock: a.clock,
 		Hostname: a.cfg.Hostname, QueueLife: a.cfg.Queue.Expire.Std(), Rejections: a.rejections,
 	}
 	a.agent = &msa.Agent{

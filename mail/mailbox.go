@@ -94,6 +94,19 @@ type Mailboxes interface {
 	PlacementsOf(ctx context.Context, account AccountID, id EmailID) ([]Placement, error)
 }
 
+// Place is a mailbox as filing needs to know it.
+type Place struct {
+	ID   MailboxID
+	Name string
+	Use  SpecialUse
+}
+
+// Places knows where an account's mail can be filed.
+type Places interface {
+	// Places lists the account's mailboxes by name, INBOX first. NotFound.
+	Places(ctx context.Context, account AccountID) ([]Place, error)
+}
+
 // PlacedMessage is a message and one place of it.
 type PlacedMessage struct {
 	UID uint32

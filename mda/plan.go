@@ -11,13 +11,13 @@ import (
 
 // Planner plans deliveries. It implements mail.Planner.
 type Planner struct {
-	Mailboxes mail.Mailboxes
-	Clock     mail.Clock
+	Places mail.Places
+	Clock  mail.Clock
 }
 
 // Plan files the letter in the mailbox that the recipient's subaddress names, or else in INBOX.
 func (p *Planner) Plan(ctx context.Context, r mail.LocalRecipient, l *mail.Letter) (mail.Plan, error) {
-	boxes, err := p.Mailboxes.Mailboxes(ctx, r.Account)
+	boxes, err := p.Places.Places(ctx, r.Account)
 	if err != nil {
 		return mail.Plan{}, err
 	}
@@ -40,8 +40,8 @@ func (p *Planner) Plan(ctx context.Context, r mail.LocalRecipient, l *mail.Lette
 
 // target is the mailbox a subaddress means: one of that name in any letter case, at the top level or below INBOX. A
 // detail that names none is for the owner's own sorting and the letter stays in INBOX.
-func target(boxes []mail.Mailbox, detail string) (mail.Mailbox, bool) {
-	var inbox mail.Mailbox
+func target(boxes []mail.Place, detail string) (mail.Place, bool) {
+	var inbox mail.Place
 	for _, b := range boxes {
 		if detail != "" && (strings.EqualFold(b.Name, detail) || strings.EqualFold(b.Name, mail.Inbox+mail.Delimiter+detail)) {
 			return b, true

@@ -14,7 +14,7 @@ func TestTarget(t *testing.T) {
 	w := town.New(t)
 	ann := w.IDs["ann@one.example"]
 	w.Do(t, mail.CreateMailbox{Account: ann, NewMailbox: mail.NewMailbox{Name: "INBOX/Shop"}})
-	p := &mda.Planner{Mailboxes: w.Store, Clock: mail.SystemClock{}}
+	p := &mda.Planner{Places: w.Store, Clock: mail.SystemClock{}}
 	boxes, err := w.Store.Mailboxes(t.Context(), ann)
 	if err != nil {
 		t.Fatal(err)

@@ -209,15 +209,37 @@ const selectAccounts = `SELECT a.id, a.address, a.name, a.quota, coalesce(sum(m.
 	max(a.modseq, coalesce(max(m.modseq), 0)), a.disabled, a.created
 	FROM account a LEFT JOIN mailbox m ON m.account = a.id`
 
-// Account reads one account.
-func (s *Store) Account(ctx context.Context, id mail.AccountID) (mail.Account, error) {
-	return one(s.accounts(ctx, selectAccounts+` WHERE a.id = ? GROUP BY a.id`, int64(id)))(noAccount(id))
+// readAddress finds an address's account; 0 when there is none.
+func (s *Store) readAddress(ctx context.Context, address mail.Path) (mail.AccountID, error) {
+	return one(collect(ctx, s, func(r *sql.Rows) (id mail.AccountID, err error) {
+		err = r.Scan(&id)
+		return id, err
+	}, `SELECT coalesce((SELECT id FROM account WHERE address = ?), 0)`, string(address)))(nil)
 }
 
-// AccountByAddress reads one account by its address.
-func (s *Store) AccountByAddress(ctx context.Context, address mail.Path) (mail.Account, error) {
-	return one(s.accounts(ctx, selectAccounts+` WHERE a.address = ? GROUP BY a.id`, string(address)))(
-		mail.Errorf(mail.NotFound, "there is no account %s", address))
+// readAccount reads an account with its mailboxes, in one statement so that both are of one state.
+func (s *Store) readAccount(ctx context.Context, id mail.AccountID) (*knownAccount, error) {
+	var a knownAccount
+	list, err := collect(ctx, s, func(r *sql.Rows) (b knownBox, err error) {
+		var created int64
+		err = r.Scan(&a.ID, &a.Address, &a.Name, &a.Quota, &a.ModSeq, &a.Disabled, &created, &b.ID, &b.Name, &b.Use, &b.modseq, &b.messages, &b.size)
+		a.Created = fromMicros(created)
+		return b, err
+	}, `SELECT a.id, a.address, a.name, a.quota, a.modseq, a.disabled, a.created, m.id, m.name, m.use, m.modseq, m.messages, m.size
+		FROM account a JOIN mailbox m ON m.account = a.id WHERE a.id = ? ORDER BY m.name <> 'INBOX', m.name`, int64(id))
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 { // each has an INBOX
+		return nil, noAccount(id)
+	}
+	a.boxes = list
+	for _, b := range list {
+		a.Used += b.size
+		a.Messages += b.messages
+		a.ModSeq = max(a.ModSeq, b.modseq)
+	}
+	return &a, nil
 }
 
 // Accounts lists a domain's accounts, or all, by address.

@@ -133,8 +133,7 @@ func (l *ledger) removeAlias(c mail.RemoveAlias) error {
 	return err
 }
 
-// Domain reads one domain.
-func (s *Store) Domain(ctx context.Context, name string) (mail.Domain, error) {
+func (s *Store) readDomain(ctx context.Context, name string) (mail.Domain, error) {
 	list, err := s.domains(ctx, `SELECT name, catch_all, created FROM domain WHERE name = ?`, name)
 	if err != nil {
 		return mail.Domain{}, err
@@ -159,14 +158,17 @@ func (s *Store) domains(ctx context.Context, query string, args ...any) ([]mail.
 	}, query, args...)
 }
 
-// Alias reads one alias.
-func (s *Store) Alias(ctx context.Context, address mail.Path) (mail.Alias, error) {
+func noAlias(address mail.Path) error {
+	return mail.Errorf(mail.NotFound, "%s is not an alias", address)
+}
+
+func (s *Store) readAlias(ctx context.Context, address mail.Path) (mail.Alias, error) {
 	list, err := s.aliases(ctx, `SELECT address, targets, created FROM alias WHERE address = ?`, string(address))
 	if err != nil {
 		return mail.Alias{}, err
 	}
 	if len(list) == 0 {
-		return mail.Alias{}, mail.Errorf(mail.NotFound, "%s is not an alias", address)
+		return mail.Alias{}, noAlias(address)
 	}
 	return list[0], nil
 }

@@ -95,6 +95,8 @@ func (g *group) finish() {
 			sealed.MarkFiled(b.id)
 		}
 	}
+	_, l.news.directory = g.topics[mail.Topic{Kind: mail.TopicDirectory}]
+	g.s.known.apply(l.news)
 	l.committed()
 	g.answer()
 	// A crash before the removal leaves packs that the index does not know: the next Open removes them.
@@ -221,7 +223,7 @@ func (g *group) runCareful() error {
 		if _, err := l.conn.exec(`SAVEPOINT one`); err != nil {
 			return err
 		}
-		gone, written := l.gone, l.group
+		gone, written, told := l.gone, l.group, l.news
 		err := g.runOne(i, r)
 		if err == nil {
 			err = g.flush()
@@ -239,7 +241,7 @@ func (g *group) runCareful() error {
 			}
 		}
 		l.forget() // what is remembered may be of the set that failed; all else is in the index
-		l.gone, l.group = gone, written
+		l.gone, l.group, l.news = gone, written, told
 		l.undoBodies(i)
 	}
 	return nil

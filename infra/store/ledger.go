@@ -26,6 +26,7 @@ type ledger struct {
 	bodies map[*blob.Sealed]*body // new bodies of the group
 	gone   []int64                // packs that lose their last body with this commit
 	group  bool                   // something of the group was written
+	news   news                   // what of it others know in memory
 	set    setState
 }
 
@@ -72,6 +73,7 @@ func (l *ledger) forget() {
 	l.packRows = map[int64]*packRow{}
 	l.gone = nil
 	l.group = false
+	l.news = news{}
 }
 
 // exec runs a statement that writes.
@@ -207,6 +209,7 @@ func (l *ledger) flush() error {
 			if err := l.saveBox(b); err != nil {
 				return err
 			}
+			l.news.boxes = append(l.news.boxes, *b)
 		}
 	}
 	for _, a := range l.accounts {
@@ -215,6 +218,7 @@ func (l *ledger) flush() error {
 				return err
 			}
 			a.dirty = false
+			l.news.reshaped = append(l.news.reshaped, a.id)
 		}
 	}
 	if err := l.savePacks(); err != nil {
@@ -236,6 +240,7 @@ func (l *ledger) committed() {
 	l.saved = l.last
 	l.group = false
 	l.gone = nil
+	l.news = news{boxes: l.news.boxes[:0]}
 	clear(l.packRows)
 	if len(l.boxes) > cacheLimit {
 		l.forget()

@@ -79,13 +79,14 @@ type Store struct {
 	stopped  atomic.Pointer[mail.Error] // why nothing more is committed
 	failed   chan struct{}              // closed when stopped is set
 
+	known  *known
 	ledger *ledger // the committer's alone
 }
 
 // Open opens the store in a directory, or makes one. It waits for no other process: when one uses the store, the error, of
 // kind Conflict, says so. The store must be closed.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{dir: o.Dir, clock: o.Clock, log: o.Log, bus: o.Bus, opt: o}
+	s := &Store{dir: o.Dir, clock: o.Clock, log: o.Log, bus: o.Bus, opt: o, known: newKnown()}
 	s.defaults()
 	if err := makeDir(s.dir); err != nil {
 		return nil, fmt.Errorf("make the store's directory: %w", err)

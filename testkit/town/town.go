@@ -61,7 +61,7 @@ func New(t testing.TB) *Town {
 	w.People = &directory.Resolver{Directory: s, Separator: "+"}
 	w.Auth = directory.NewAuthenticator(s, mail.SystemClock{}, []byte("the secret of this town"))
 	w.Intake = &intake.Intake{
-		Blobs: s, Journal: s, Resolver: w.People, Planner: &mda.Planner{Mailboxes: s, Clock: mail.SystemClock{}}, Clock: mail.SystemClock{},
+		Blobs: s, Journal: s, Resolver: w.People, Planner: &mda.Planner{Places: s, Clock: mail.SystemClock{}}, Clock: mail.SystemClock{},
 		Hostname: Host, QueueLife: 5 * 24 * time.Hour,
 	}
 	w.Do(t, mail.AddDomain{Domain: mail.Domain{Name: Domain}})
