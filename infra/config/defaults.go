@@ -41,6 +41,7 @@ func Default(data string) Config {
 		SMTP:       smtp,
 		Submission: smtp,
 		LMTP:       lmtp,
+		Relay:      Relay{Networks: []string{}},
 		IMAP: IMAP{IdleTimeout: 30 * minute, LoginTimeout: minute, MaxMessageSize: 50 * mib,
 			MaxConnections: 5000, MaxConnectionsPerIP: 200},
 		POP3:     POP3{IdleTimeout: 10 * minute, MaxConnections: 1000, MaxConnectionsPerIP: 50},

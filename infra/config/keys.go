@@ -21,6 +21,7 @@ type Config struct {
 	Submission SMTPServer `toml:"submission"`
 	// LMTP is what is taken from a foreign mail server in front.
 	LMTP     SMTPServer `toml:"lmtp"`
+	Relay    Relay      `toml:"relay"`
 	IMAP     IMAP       `toml:"imap"`
 	POP3     POP3       `toml:"pop3"`
 	Queue    Queue      `toml:"queue"`
@@ -96,6 +97,13 @@ type SMTPServer struct {
 	DataTimeout Duration `toml:"data_timeout"`
 	// MaxErrors is after how many commands that failed a connection is closed. 0 is no limit.
 	MaxErrors int `toml:"max_errors"`
+}
+
+// Relay is for machines that send mail through this host without logging in, such as printers and application servers.
+type Relay struct {
+	// Networks may send to any domain over port 25, with any sender: list only what you trust, as "192.0.2.0/24" or a
+	// single address. All others can reach only your own users there.
+	Networks []string `toml:"networks"`
 }
 
 // IMAP is the service that shows users their mail.

@@ -51,6 +51,7 @@ func (c Config) problems() Problems {
 	j.smtp("smtp", c.SMTP)
 	j.smtp("submission", c.Submission)
 	j.smtp("lmtp", c.LMTP)
+	j.relay(c.Relay)
 	j.must(c.IMAP.IdleTimeout > 0, "imap.idle_timeout", "this must be longer than nothing, such as \"30m\"")
 	j.must(c.IMAP.LoginTimeout > 0, "imap.login_timeout", "this must be longer than nothing, such as \"1m\"")
 	j.must(c.IMAP.MaxMessageSize > 0, "imap.max_message_size", "this must be more than nothing, such as \"50MiB\"")

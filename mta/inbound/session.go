@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/netip"
+	"slices"
 
 	"github.com/postrider/postrider/infra/smtpd"
 	"github.com/postrider/postrider/infra/tls"
@@ -18,7 +20,8 @@ const role = "mta/inbound"
 type Door struct {
 	Intake   *intake.Intake
 	Resolver mail.Resolver
-	Names    Names // may be nil: clients are then known by address alone
+	Names    Names          // may be nil: clients are then known by address alone
+	Relay    []netip.Prefix // who may send to foreign domains
 	Log      *slog.Logger
 }
 
@@ -54,6 +57,16 @@ func (s *session) Rcpt(ctx context.Context, r *smtp.Rcpt) error {
 	if err != nil {
 		return err
 	}
+	if s.trusted() && p.Domain() != "" {
+		ours, err := s.door.Resolver.Serves(ctx, p.Domain())
+		if err != nil {
+			return err
+		}
+		if !ours {
+			s.tx.Add(intake.Relay(p))
+			return nil
+		}
+	}
 	res, err := s.door.Resolver.Resolve(ctx, p, s.tx.Size)
 	if err != nil {
 		s.refused(p, err)
@@ -61,6 +74,15 @@ func (s *session) Rcpt(ctx context.Context, r *smtp.Rcpt) error {
 	}
 	s.tx.Add(intake.Recipient{Path: p, Resolution: res})
 	return nil
+}
+
+// trusted reports whether the client is of a network that may relay.
+func (s *session) trusted() bool {
+	if len(s.door.Relay) == 0 {
+		return false
+	}
+	ip, ok := netip.AddrFromSlice(intake.IP(s.conn.Remote))
+	return ok && slices.ContainsFunc(s.door.Relay, func(n netip.Prefix) bool { return n.Contains(ip.Unmap()) })
 }
 
 // refused notes a refusal in log and trail.
