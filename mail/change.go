@@ -152,7 +152,10 @@ type MoveMessages struct {
 	Saved    time.Time
 }
 
-// Enqueue puts a message on its way out. Message.ID, and N of its recipients, are given by the store. Result: Queue, Blob.
+// Enqueue puts a message on its way out. Message.ID, and N of its recipients, are given by the store. A recipient whose Lease
+// has an Owner and an Until is leased from the start, as if a Claim had followed at once: its Lease.ID is given by the store, and
+// the jobs come back as Claimed, one for each route. Invalid when such a recipient is held.
+// Result: Queue, Blob, Claimed.
 type Enqueue struct {
 	Message Queued // Blob is ignored
 	Body    Body

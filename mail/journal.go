@@ -40,7 +40,7 @@ type Result struct {
 	Copied      []UIDPair   // CopyMessages, MoveMessages
 	Expunged    []UIDRange  // Expunge, MoveMessages
 	Unchanged   []UIDRange  // SetFlags: left alone because of UnchangedSince
-	Claimed     []Job       // Claim
+	Claimed     []Job       // Claim, Enqueue
 }
 
 // UIDPair is a message's UID before and after a copy or move.

@@ -77,7 +77,7 @@ var rules = [...]string{
 	`SELECT printf('there are recipients of queue entry %d, which does not exist', queue) FROM queued_recipient
 	WHERE queue NOT IN (SELECT id FROM queued) GROUP BY queue`,
 	`SELECT printf('queue entry %d: recipient %d is due at a wrong time', queue, n) FROM queued_recipient
-	WHERE due IS NOT CASE WHEN held THEN NULL WHEN lease > 0 THEN until ELSE next END OR (held AND lease > 0)`,
+	WHERE due IS NOT CASE WHEN held OR lease > 0 THEN NULL ELSE next END OR (held AND lease > 0)`,
 	`SELECT printf('queue entry %d has %d octets; its prefix and body %d have %d', q.id, q.size, q.blob, b.size + length(coalesce(q.prefix, '')))
 	FROM queued q JOIN blob b ON b.id = q.blob WHERE q.size <> b.size + length(coalesce(q.prefix, ''))`,
 

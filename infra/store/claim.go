@@ -35,12 +35,15 @@ func (l *ledger) claim(c mail.Claim) (mail.Result, error) {
 	p := &picker{l: l, c: c, now: micros(c.Now), running: map[string]int{}, taken: map[pick]bool{}}
 	if c.PerRoute > 0 {
 		err := l.conn.each(func(r row) error {
-			p.running[r.str(0)] = int(r.int(1))
+			p.running[r.str(0)]++
 			return nil
-		}, `SELECT route, count(*) FROM queued_recipient WHERE lease > 0 AND until > ? GROUP BY route`, p.now)
+		}, `SELECT route FROM queued_recipient INDEXED BY recipient_lease WHERE lease > 0 AND until > ?`, p.now)
 		if err != nil {
 			return mail.Result{}, err
 		}
+	}
+	if err := p.abandoned(); err != nil {
+		return mail.Result{}, err
 	}
 	seen, err := p.byTime()
 	if err == nil && seen == scanLimit+c.Limit && len(p.picks) < c.Limit {
@@ -65,6 +68,12 @@ func (p *picker) take(r row) error {
 	p.running[k.route]++
 	p.picks = append(p.picks, k)
 	return nil
+}
+
+// abandoned picks the recipients whose lease has run out: its holder is dead or has lost touch. They are few.
+func (p *picker) abandoned() error {
+	return p.l.conn.each(p.take, `SELECT queue, n, route FROM queued_recipient INDEXED BY recipient_lease WHERE lease > 0 AND until <= ?
+		ORDER BY until`, p.now)
 }
 
 // byTime picks the recipients that have been due for the longest time, and tells how many it looked at.
@@ -136,7 +145,7 @@ func (p *picker) lease() (mail.Result, error) {
 		lease := mail.Lease{ID: mail.LeaseID(p.l.last.lease), Owner: p.c.Owner, Until: fromMicros(micros(p.c.Until))}
 		slices.Sort(ns[k])
 		for _, n := range ns[k] {
-			_, err := p.l.exec(`UPDATE queued_recipient SET lease = ?, owner = ?, until = ?3, due = ?3 WHERE queue = ?4 AND n = ?5`,
+			_, err := p.l.exec(`UPDATE queued_recipient SET lease = ?, owner = ?, until = ?, due = NULL WHERE queue = ? AND n = ?`,
 				lease.ID, lease.Owner, micros(p.c.Until), k.queue, n)
 			if err != nil {
 				return mail.Result{}, err

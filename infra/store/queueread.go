@@ -95,14 +95,21 @@ func (s *Store) QueuedMessage(ctx context.Context, id mail.QueueID) (mail.Queued
 	return q, nil
 }
 
-// NextDue is when a Claim may find something next.
-func (s *Store) NextDue(ctx context.Context) (time.Time, error) {
-	return one(collect(ctx, s, func(r *sql.Rows) (time.Time, error) {
+// NextDue is when a Claim may find something next: the first recipient that waits, or the first lease to run out.
+func (s *Store) NextDue(ctx context.Context) (first time.Time, err error) {
+	times, err := collect(ctx, s, func(r *sql.Rows) (time.Time, error) {
 		var due int64
 		err := r.Scan(&due)
 		if due == 0 {
 			due = 1 // due for ever, yet not the zero time, which means none
 		}
 		return fromMicros(due), err
-	}, `SELECT due FROM queued_recipient INDEXED BY recipient_due WHERE due IS NOT NULL ORDER BY due LIMIT 1`))(nil)
+	}, `SELECT * FROM (SELECT due FROM queued_recipient INDEXED BY recipient_due WHERE due IS NOT NULL ORDER BY due LIMIT 1)
+		UNION ALL SELECT * FROM (SELECT until FROM queued_recipient INDEXED BY recipient_lease WHERE lease > 0 ORDER BY until LIMIT 1)`)
+	for _, t := range times {
+		if first.IsZero() || t.Before(first) {
+			first = t
+		}
+	}
+	return first, err
 }

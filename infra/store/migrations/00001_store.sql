@@ -161,7 +161,8 @@ CREATE TABLE queued (
 	expires    INTEGER NOT NULL
 );
 
--- due is when the recipient may be claimed: its next time, or when its lease runs out; NULL while held.
+-- due is when the recipient may be claimed: its next time; NULL while it is held or leased, so that one that is leased from
+-- the start and then done has an entry in one index alone. A lease that ran out may be claimed from then on.
 CREATE TABLE queued_recipient (
 	queue    INTEGER NOT NULL,
 	n        INTEGER NOT NULL,
@@ -181,7 +182,7 @@ CREATE TABLE queued_recipient (
 ) WITHOUT ROWID;
 CREATE INDEX recipient_due ON queued_recipient (due) WHERE due IS NOT NULL;
 CREATE INDEX recipient_route ON queued_recipient (route, due) WHERE due IS NOT NULL;
-CREATE INDEX recipient_lease ON queued_recipient (route, until) WHERE lease > 0;
+CREATE INDEX recipient_lease ON queued_recipient (until, route) WHERE lease > 0;
 
 CREATE TABLE event (
 	id         INTEGER PRIMARY KEY,

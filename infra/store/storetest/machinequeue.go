@@ -90,6 +90,9 @@ func (m *machine) enqueue() {
 		r := &e.Message.Recipients[i]
 		r.Next = m.clock.Add(time.Duration(rapid.IntRange(-5, 100).Draw(m.rt, "next")) * time.Second).Truncate(time.Microsecond)
 		r.Held = rapid.IntRange(0, 5).Draw(m.rt, "held") == 0
+		if !r.Held && rapid.IntRange(0, 3).Draw(m.rt, "leased") == 0 {
+			r.Lease = mail.Lease{Owner: "machine", Until: m.clock.Add(30 * time.Second).Truncate(time.Microsecond)}
+		}
 	}
 	r := m.do(e)[0]
 	q := e.Message
@@ -97,6 +100,26 @@ func (m *machine) enqueue() {
 	q.Recipients = slices.Clone(q.Recipients)
 	for i := range q.Recipients {
 		q.Recipients[i].N = i + 1
+	}
+	for _, j := range r.Claimed {
+		if m.leases[j.Lease.ID] || j.Lease.ID == 0 {
+			m.Fatalf("lease %+v", j.Lease)
+		}
+		m.leases[j.Lease.ID] = true
+		for _, got := range j.Message.Recipients {
+			want := &q.Recipients[got.N-1]
+			if want.Lease.Owner == "" || j.Route != want.Route {
+				m.Fatalf("leased %+v, which is %+v", got, *want)
+			}
+			if want.Lease = j.Lease; got != *want {
+				m.Fatalf("leased %+v, want %+v", got, *want)
+			}
+		}
+	}
+	for _, left := range q.Recipients {
+		if left.Lease.Owner != "" && left.Lease.ID == 0 {
+			m.Fatalf("%+v was not leased", left)
+		}
 	}
 	if m.queue[q.ID] != nil {
 		m.Fatalf("queue number %d was given twice", q.ID)
@@ -112,7 +135,10 @@ func (m *machine) claimSome() {
 	c := mail.Claim{Owner: "machine", Now: now, Until: now.Add(30 * time.Second), Limit: rapid.IntRange(1, 5).Draw(m.rt, "limit"),
 		PerRoute: rapid.IntRange(0, 3).Draw(m.rt, "per route")}
 	free := func(r mail.QueuedRecipient) bool {
-		return !r.Held && !r.Next.After(now) && (r.Lease.ID == 0 || !r.Lease.Until.After(now))
+		if r.Lease.ID != 0 {
+			return !r.Lease.Until.After(now)
+		}
+		return !r.Held && !r.Next.After(now)
 	}
 	running, could := map[string]int{}, map[string]int{}
 	for _, q := range m.queue {

@@ -80,6 +80,58 @@ func testEnqueue(f *fixture) {
 	}
 }
 
+// testEnqueueLeased queues mail that somebody has in hand already: it is theirs from the start, until they settle it or their
+// lease runs out.
+func testEnqueueLeased(f *fixture) {
+	e := f.queued("a.example", "b.example", "a.example", "c.example")
+	until := f.now.Add(time.Minute)
+	for i := range 3 {
+		e.Message.Recipients[i].Lease = mail.Lease{Owner: "me", Until: until}
+	}
+	e.Message.Recipients[0].Original = "list@example.org"
+	r := f.do(e)[0]
+	if len(r.Claimed) != 2 || r.Claimed[0].Route != "a.example" || r.Claimed[1].Route != "b.example" || r.Claimed[0].Lease.ID == r.Claimed[1].Lease.ID {
+		f.Fatalf("claimed %+v", r.Claimed)
+	}
+	entry := f.entry(r.Queue)
+	for i, want := range [][]int{{0, 2}, {1}} {
+		j := r.Claimed[i]
+		m := entry
+		m.Recipients = nil
+		for _, at := range want {
+			if q := entry.Recipients[at]; q.Lease != j.Lease || q.Lease.Owner != "me" || !q.Lease.Until.Equal(until) {
+				f.Errorf("recipient %d reads %+v under %+v", at+1, q, j.Lease)
+			}
+			m.Recipients = append(m.Recipients, entry.Recipients[at])
+		}
+		if !reflect.DeepEqual(j.Message, m) {
+			f.Errorf("job of\n%+v\nwant\n%+v", j.Message, m)
+		}
+	}
+	if got := f.claim(10*time.Second, 10, 0); len(got) != 1 || got[0].Route != "c.example" {
+		f.Errorf("beside them %+v was claimed", got)
+	}
+	f.do(mail.Settle{Queue: r.Queue, Lease: r.Claimed[0].Lease.ID, Results: []mail.Settlement{{N: 1, Done: true}, {N: 3, Done: true}}})
+	f.reopen()
+	if f.due() != 60 {
+		f.Errorf("due in %v s", f.due())
+	}
+	again := f.claim(time.Minute, 10, 0)
+	if len(again) != 1 || again[0].Route != "b.example" || again[0].Lease.ID == r.Claimed[1].Lease.ID {
+		f.Fatalf("after the lease %+v was claimed", again)
+	}
+	f.refuse(mail.Conflict, mail.Settle{Queue: r.Queue, Lease: r.Claimed[1].Lease.ID, Results: []mail.Settlement{{N: 2, Done: true}}})
+
+	for _, bad := range []mail.QueuedRecipient{
+		{Held: true, Lease: mail.Lease{Owner: "me", Until: until}}, {Lease: mail.Lease{Until: until}}, {Lease: mail.Lease{Owner: "me"}},
+		{Lease: mail.Lease{ID: 1, Owner: "me", Until: until}},
+	} {
+		e := f.queued("a.example")
+		e.Message.Recipients[0].Held, e.Message.Recipients[0].Lease = bad.Held, bad.Lease
+		f.refuse(mail.Invalid, e)
+	}
+}
+
 func testClaim(f *fixture) {
 	id := f.do(f.queued("a.example", "b.example", "a.example", "a.example"))[0].Queue
 	if jobs := f.claim(-time.Second, 10, 0); len(jobs) != 0 {

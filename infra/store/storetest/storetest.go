@@ -76,6 +76,7 @@ func Run(t *testing.T, newEngine func(t testing.TB) Engine) {
 		{"Bodies", testBodies},
 		{"SealedBodies", testSealedBodies},
 		{"Enqueue", testEnqueue},
+		{"EnqueueLeased", testEnqueueLeased},
 		{"Claim", testClaim},
 		{"ClaimPerRoute", testClaimPerRoute},
 		{"Settle", testSettle},
