@@ -57,46 +57,12 @@ func (e *Encoder) Text(s string) *Encoder {
 	return e.Raw(clean)
 }
 
-// maxQuoted is the length from which on a string goes as a literal, so that no line grows long.
-const maxQuoted = 1000
-
 // String writes a quoted string where that can hold s, else a literal (RFC 9051 4.3). NUL, which neither can
 // hold, is left out.
-func (e *Encoder) String(s string) *Encoder {
-	if strings.IndexByte(s, 0) >= 0 {
-		s = strings.ReplaceAll(s, "\x00", "")
-	}
-	if !e.quotable(s) {
-		return e.Raw("{").Number(uint64(len(s))).Raw("}\r\n").Raw(s)
-	}
-	e.Raw(`"`)
-	for i := range len(s) {
-		if s[i] == '"' || s[i] == '\\' {
-			_ = e.w.WriteByte('\\')
-		}
-		_ = e.w.WriteByte(s[i])
-	}
-	return e.Raw(`"`)
-}
-
-func (e *Encoder) quotable(s string) bool {
-	ascii := true
-	for i := range len(s) {
-		if s[i] == '\r' || s[i] == '\n' {
-			return false
-		}
-		ascii = ascii && s[i] < 0x80
-	}
-	return len(s) <= maxQuoted && (ascii || e.UTF8 && utf8.ValidString(s))
-}
+func (e *Encoder) String(s string) *Encoder { return e.put(e.appendString(e.room(len(s)+2), s)) }
 
 // NString writes a string, or NIL for an empty one.
-func (e *Encoder) NString(s string) *Encoder {
-	if s == "" {
-		return e.Raw("NIL")
-	}
-	return e.String(s)
-}
+func (e *Encoder) NString(s string) *Encoder { return e.put(e.appendNString(e.room(len(s)+2), s)) }
 
 // Mailbox writes the name of a mailbox: UTF-8 or modified UTF-7 (RFC 3501 5.1.3).
 func (e *Encoder) Mailbox(name string) *Encoder {

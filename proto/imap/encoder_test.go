@@ -2,6 +2,7 @@ package imap
 
 import (
 	"bufio"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -102,5 +103,16 @@ func readValue(d *Decoder) {
 		d.rawString("a value")
 	default:
 		d.Atom("a value")
+	}
+}
+
+func BenchmarkEnvelope(b *testing.B) {
+	who := []message.Address{{Name: "Ann Example", Mailbox: "ann", Host: "example.net"}}
+	env := &message.Envelope{Date: "Mon, 2 Nov 2026 10:11:12 +0000", Subject: "quarterly report for the meeting", From: who, To: append(who, who...), Cc: who,
+		MessageID: "<1234567890.abcdef@example.net>"}
+	e := NewEncoder(bufio.NewWriterSize(io.Discard, 16<<10))
+	b.ReportAllocs()
+	for b.Loop() {
+		e.Envelope(env)
 	}
 }

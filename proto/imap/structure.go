@@ -1,153 +1,154 @@
 package imap
 
 import (
-	"strings"
+	"strconv"
 
 	"github.com/postrider/postrider/proto/message"
 )
 
+// usual is more than most envelopes and structures take.
+const usual = 2 << 10
+
 // Envelope writes a message's ENVELOPE (RFC 9051 7.5.2). Without one, every field of it is NIL.
 func (e *Encoder) Envelope(env *message.Envelope) *Encoder {
+	return e.put(e.appendEnvelope(e.room(usual), env))
+}
+
+func (e *Encoder) appendEnvelope(b []byte, env *message.Envelope) []byte {
 	if env == nil {
-		env = new(message.Envelope)
+		return append(b, "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"...)
 	}
-	e.Raw("(")
-	e.text(env.Date).SP()
-	e.text(env.Subject).SP()
-	from := env.From
-	e.addresses(from).SP()
-	e.addresses(orElse(env.Sender, from)).SP()
-	e.addresses(orElse(env.ReplyTo, from)).SP()
-	e.addresses(env.To).SP()
-	e.addresses(env.Cc).SP()
-	e.addresses(env.Bcc).SP()
-	e.text(env.InReplyTo).SP()
-	e.text(env.MessageID)
-	return e.Raw(")")
-}
-
-// orElse is what readers do where Sender or Reply-To is missing: From stands for it (RFC 9051 7.5.2).
-func orElse(list, from []message.Address) []message.Address {
-	if len(list) == 0 {
-		return from
-	}
-	return list
-}
-
-// text writes what a header says, or NIL. A client that did not ask for UTF-8 gets encoded words
-// in place of raw UTF-8 (RFC 2047).
-func (e *Encoder) text(s string) *Encoder { return e.NString(e.plain(s)) }
-
-func (e *Encoder) plain(s string) string {
-	if e.UTF8 || strings.IndexFunc(s, func(r rune) bool { return r >= 0x80 }) < 0 {
-		return s
-	}
-	return message.EncodeText(s)
-}
-
-func (e *Encoder) addresses(list []message.Address) *Encoder {
-	if len(list) == 0 {
-		return e.Raw("NIL")
-	}
-	e.Raw("(")
-	for _, a := range list {
-		switch a.Kind {
-		case message.AddressGroupStart:
-			e.Raw("(NIL NIL ").String(e.plain(a.Mailbox)).Raw(" NIL)")
-		case message.AddressGroupEnd:
-			e.Raw("(NIL NIL NIL NIL)")
-		default:
-			e.Raw("(")
-			e.text(a.Name).SP()
-			e.text(a.Route).SP()
-			// NIL in either place would mean a group.
-			e.String(e.plain(a.Mailbox)).SP()
-			e.String(e.plain(a.Host)).Raw(")")
+	b = append(b, '(')
+	b = append(e.appendText(b, env.Date), ' ')
+	b = append(e.appendText(b, env.Subject), ' ')
+	from := len(b)
+	b = append(e.appendAddresses(b, env.From), ' ')
+	until := len(b)
+	for _, list := range [][]message.Address{env.Sender, env.ReplyTo} {
+		if len(list) == 0 { // readers take From for it (RFC 9051 7.5.2)
+			b = append(b, b[from:until]...)
+		} else {
+			b = append(e.appendAddresses(b, list), ' ')
 		}
 	}
-	return e.Raw(")")
+	for _, list := range [][]message.Address{env.To, env.Cc, env.Bcc} {
+		b = append(e.appendAddresses(b, list), ' ')
+	}
+	b = append(e.appendText(b, env.InReplyTo), ' ')
+	return append(e.appendText(b, env.MessageID), ')')
+}
+
+func (e *Encoder) appendAddresses(b []byte, list []message.Address) []byte {
+	if len(list) == 0 {
+		return append(b, "NIL"...)
+	}
+	b = append(b, '(')
+	for i := range list {
+		a := &list[i]
+		switch a.Kind {
+		case message.AddressGroupStart:
+			b = append(b, "(NIL NIL "...)
+			b = append(e.appendString(b, e.plain(a.Mailbox)), " NIL)"...)
+		case message.AddressGroupEnd:
+			b = append(b, "(NIL NIL NIL NIL)"...)
+		default:
+			b = append(b, '(')
+			b = append(e.appendText(b, a.Name), ' ')
+			b = append(e.appendText(b, a.Route), ' ')
+			// NIL in either place would mean a group.
+			b = append(e.appendString(b, e.plain(a.Mailbox)), ' ')
+			b = append(e.appendString(b, e.plain(a.Host)), ')')
+		}
+	}
+	return append(b, ')')
 }
 
 // Structure writes BODY, or with extension data BODYSTRUCTURE (RFC 9051 7.5.2).
 func (e *Encoder) Structure(p *message.Part, extended bool) *Encoder {
+	return e.put(e.appendStructure(e.room(usual), p, extended))
+}
+
+func (e *Encoder) appendStructure(b []byte, p *message.Part, extended bool) []byte {
 	if p.Multipart() {
-		return e.multipart(p, extended)
+		return e.appendMultipart(b, p, extended)
 	}
 	mediaType, subtype := p.Announced()
-	e.Raw("(")
-	e.String(e.plain(mediaType)).SP().String(e.plain(subtype)).SP()
-	e.params(p.Params).SP()
-	e.text(p.ID).SP()
-	e.text(p.Description).SP()
-	e.String(e.plain(orWord(p.Encoding, "7bit"))).SP()
-	e.Number(uint64(p.Size()))
+	b = append(b, '(')
+	b = append(e.appendString(b, e.plain(mediaType)), ' ')
+	b = append(e.appendString(b, e.plain(subtype)), ' ')
+	b = append(e.appendParams(b, p.Params), ' ')
+	b = append(e.appendText(b, p.ID), ' ')
+	b = append(e.appendText(b, p.Description), ' ')
+	b = append(e.appendString(b, e.plain(orWord(p.Encoding, "7bit"))), ' ')
+	b = strconv.AppendInt(b, p.Size(), 10)
 	inner := p.Message()
 	switch {
 	case inner != nil:
-		e.SP().Envelope(inner.Envelope).SP()
-		e.Structure(inner, extended).SP()
-		e.Number(uint64(p.Lines))
+		b = append(e.appendEnvelope(append(b, ' '), inner.Envelope), ' ')
+		b = append(e.appendStructure(b, inner, extended), ' ')
+		b = strconv.AppendInt(b, p.Lines, 10)
 	case mediaType == "text":
-		e.SP().Number(uint64(p.Lines))
+		b = strconv.AppendInt(append(b, ' '), p.Lines, 10)
 	}
 	if extended {
-		e.SP().text(p.MD5)
-		e.disposition(p)
+		b = e.appendText(append(b, ' '), p.MD5)
+		b = e.appendDisposition(b, p)
 	}
-	return e.Raw(")")
+	return append(b, ')')
 }
 
-func (e *Encoder) multipart(p *message.Part, extended bool) *Encoder {
-	e.Raw("(")
+func (e *Encoder) appendMultipart(b []byte, p *message.Part, extended bool) []byte {
+	b = append(b, '(')
 	for _, c := range p.Children {
-		e.Structure(c, extended)
+		b = e.appendStructure(b, c, extended)
 	}
-	e.SP().String(e.plain(p.Subtype))
+	b = e.appendString(append(b, ' '), e.plain(p.Subtype))
 	if extended {
-		e.SP().params(p.Params)
-		e.disposition(p)
+		b = e.appendParams(append(b, ' '), p.Params)
+		b = e.appendDisposition(b, p)
 	}
-	return e.Raw(")")
+	return append(b, ')')
 }
 
-// disposition writes the extension data that every part has: disposition, language and location.
-func (e *Encoder) disposition(p *message.Part) {
+// appendDisposition spells the extension data that every part has: disposition, language and location.
+func (e *Encoder) appendDisposition(b []byte, p *message.Part) []byte {
 	if p.Disposition == "" {
-		e.Raw(" NIL ")
+		b = append(b, " NIL "...)
 	} else {
-		e.Raw(" (").String(e.plain(p.Disposition)).SP()
-		e.params(p.DispositionParams).Raw(") ")
+		b = append(e.appendString(append(b, " ("...), e.plain(p.Disposition)), ' ')
+		b = append(e.appendParams(b, p.DispositionParams), ") "...)
 	}
 	if len(p.Language) == 0 {
-		e.Raw("NIL ")
+		b = append(b, "NIL "...)
 	} else {
-		e.Raw("(")
+		b = append(b, '(')
 		for i, l := range p.Language {
 			if i > 0 {
-				e.SP()
+				b = append(b, ' ')
 			}
-			e.text(l)
+			b = e.appendText(b, l)
 		}
-		e.Raw(") ")
+		b = append(b, ") "...)
 	}
-	e.text(p.Location)
+	return e.appendText(b, p.Location)
 }
 
-func (e *Encoder) params(list []message.Param) *Encoder {
+func (e *Encoder) appendParams(b []byte, list []message.Param) []byte {
 	if len(list) == 0 {
-		return e.Raw("NIL")
+		return append(b, "NIL"...)
 	}
-	e.Raw("(")
+	b = append(b, '(')
 	for i, p := range list {
 		if i > 0 {
-			e.SP()
+			b = append(b, ' ')
 		}
 		if !e.UTF8 {
 			p = p.Encoded()
 		}
-		e.String(e.plain(p.Name)).SP().String(p.Value)
+		b = append(e.appendString(b, e.plain(p.Name)), ' ')
+		b = e.appendString(b, p.Value)
 	}
-	return e.Raw(")")
+	return append(b, ')')
 }
 
 func orWord(s, word string) string {

@@ -93,8 +93,24 @@ func drawEnvelope(t *rapid.T, str *rapid.Generator[string]) *message.Envelope {
 	return e
 }
 
+// sameEnvelope checks that a reader, whatever it read before, gives what DecodeEnvelope gives.
+func sameEnvelope(t interface{ Fatalf(string, ...any) }, r *message.EnvelopeReader, b []byte) {
+	want, wantErr := message.DecodeEnvelope(b)
+	got, err := r.Read(b)
+	if err != wantErr || (got == nil) != (want == nil) {
+		t.Fatalf("the reader gives %v, %v in place of %v, %v", got, err, want, wantErr)
+	}
+	if got == nil {
+		return
+	}
+	if a, b := message.Encode(&message.Part{Envelope: got}), message.Encode(&message.Part{Envelope: want}); !bytes.Equal(a, b) {
+		t.Fatalf("the reader gives %+v in place of %+v", got, want)
+	}
+}
+
 func TestSummaryRoundTrip(t *testing.T) {
 	t.Parallel()
+	var reader message.EnvelopeReader
 	rapid.Check(t, func(t *rapid.T) {
 		root := drawPart(t, 0, 0)
 		b := message.Encode(root)
@@ -107,6 +123,7 @@ func TestSummaryRoundTrip(t *testing.T) {
 		if !reflect.DeepEqual(root, back) {
 			t.Fatalf("the tree came back different:\n%+v\n%+v", root, back)
 		}
+		sameEnvelope(t, &reader, b)
 		b2 := bytes.Clone(b)
 		clear(b)
 		if again := message.Encode(back); !bytes.Equal(again, b2) {
@@ -160,6 +177,10 @@ func FuzzSummary(f *testing.F) {
 	f.Add(message.Encode(scan([]byte(benchHeader+"\r\nbody"), 0, message.Limits{})))
 	f.Add(message.Encode(scan([]byte("Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-ID: <x>\n\n--b\nContent-Type: message/rfc822\n\nTo: a:b;\n\n--b--"), 0, message.Limits{})))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		var reader message.EnvelopeReader
+		for range 2 {
+			sameEnvelope(t, &reader, b)
+		}
 		_, envErr := message.DecodeEnvelope(b)
 		root, err := message.Decode(b)
 		if err != nil {
@@ -194,6 +215,15 @@ func BenchmarkDecode(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := message.DecodeEnvelope(stored); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(name+"/reader", func(b *testing.B) {
+			b.ReportAllocs()
+			var r message.EnvelopeReader
+			for b.Loop() {
+				if _, err := r.Read(stored); err != nil {
 					b.Fatal(err)
 				}
 			}
