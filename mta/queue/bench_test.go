@@ -21,6 +21,7 @@ import (
 // the machine's clock pass at once.
 type bench struct {
 	*faulty
+	journal mail.Journal // for send; nil: the store
 	t       *testing.T
 	bus     *bus.Bus
 	log     *syncBuffer
@@ -93,7 +94,12 @@ func (b *bench) send(from mail.Path, to ...mail.Path) {
 	b.sent++
 	body := b.seal()
 	defer body.Discard()
-	b.do(mail.Enqueue{Message: message(mail.TraceID(fmt.Sprintf("t%d", b.sent)), from, to...), Body: body})
+	set := mail.ChangeSet{Changes: []mail.Change{mail.Enqueue{Message: message(mail.TraceID(fmt.Sprintf("t%d", b.sent)), from, to...), Body: body}}}
+	if b.journal == nil {
+		b.do(set.Changes...)
+	} else if _, err := b.journal.Commit(context.Background(), set); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 // on scripts a recipient: the last verdict goes on for ever.

@@ -30,6 +30,7 @@ type Config struct {
 	Bus      mail.Bus
 	Sender   Sender
 	Reporter Reporter
+	Express  *Express // brings fresh mail at once; nil: all mail is claimed from the store
 	// Owner names this scheduler in its leases. It must differ from every other that runs at the same time, and should be the
 	// same after a restart: leases it finds under its own name as it starts are of a process that died, and are broken at once
 	// instead of being waited for.
@@ -43,9 +44,9 @@ type Config struct {
 
 // Limits bound what runs at once. Zero stands for the default.
 type Limits struct {
-	Concurrency int // attempts at once: 100
-	PerRoute    int // recipients of one route that are leased at once, on all nodes: 50
-	Batch       int // recipients claimed at once: 200
+	Concurrency int // attempts at once: 200
+	PerRoute    int // attempts of one route at once: 50
+	Batch       int // recipients claimed at once: 200; twenty times as many may be in hand, a part of them of one route
 }
 
 // Times are the scheduler's spans. Zero stands for the default.
@@ -69,7 +70,7 @@ func (c Config) withDefaults() Config {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	c.Backoff = c.Backoff.withDefaults()
-	def(&c.Limits.Concurrency, 100)
+	def(&c.Limits.Concurrency, 200)
 	def(&c.Limits.PerRoute, 50)
 	def(&c.Limits.Batch, 200)
 	t := &c.Times

@@ -4,6 +4,9 @@
 // verdicts into one change set: a Settle, the trail's events, and the report to the sender (mta/bounce) where one
 // is due. All state is in the store; what this package keeps in memory is only what it is doing now.
 //
+// Fresh mail does not wait to be claimed: Express has it leased by the commit that queues it and takes it over at once. What there
+// is no room for, and all that is tried again, is claimed. Lanes keep the jobs in hand by route and share the places fairly.
+//
 // Invariants:
 //
 //   - A recipient is tried only under a lease, and an attempt ends before its lease does, so that no two

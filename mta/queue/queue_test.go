@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -313,23 +314,66 @@ func TestLimits(t *testing.T) {
 		release := make(chan struct{})
 		blocking(b, &running, &most, release, unspent)
 		cfg := b.config()
-		cfg.Limits = Limits{Concurrency: 5, PerRoute: 3, Batch: 100}
+		cfg.Limits = Limits{Concurrency: 20, PerRoute: 3, Batch: 100}
 		defer b.run(cfg)()
 		for range 10 {
 			b.send("ann@here.example", "bob@a.example")
 		}
 		rest(0)
 		b.want("of one route", running.Load(), 3)
-		for range 10 {
-			b.send("ann@here.example", "bob@b.example")
+		for i := range 30 {
+			b.send("ann@here.example", mail.Path(fmt.Sprintf("bob@b%d.example", i)))
 		}
 		rest(0)
-		b.want("in all", running.Load(), 5)
+		b.want("in all", running.Load(), 20)
 		close(release)
 		rest(time.Second)
 		b.want("empty", b.empty(), true)
-		b.want("most", most.Load(), 5)
+		b.want("most", most.Load(), 20)
 	})
+}
+
+// However many routes are stuck with however much mail, one that is not finds room at once, for fresh mail and for mail that waits.
+func TestStuckRoutesLeaveRoom(t *testing.T) {
+	for _, express := range []bool{false, true} {
+		t.Run(fmt.Sprintf("express %v", express), func(t *testing.T) {
+			world(t, func(b *bench) {
+				release := make(chan struct{})
+				b.attempt = func(ctx context.Context, job mail.Job) (out []mta.Verdict) {
+					if strings.HasPrefix(job.Route, "stuck") {
+						<-release
+					}
+					for _, q := range job.Message.Recipients {
+						v := ok250
+						v.N = q.N
+						out = append(out, v)
+					}
+					return out
+				}
+				cfg := b.config()
+				cfg.Limits = Limits{Concurrency: 40, PerRoute: 10, Batch: 20}
+				if express {
+					cfg.Express = &Express{Journal: b.faulty}
+					b.journal = cfg.Express
+				}
+				defer b.run(cfg)()
+				rest(0)
+				for range 40 {
+					for i := range 25 {
+						b.send("ann@here.example", mail.Path(fmt.Sprintf("bob@stuck%d.example", i)))
+					}
+				}
+				for range 10 {
+					b.send("ann@here.example", "cy@good.example")
+				}
+				rest(10 * time.Second)
+				b.want("good ones", b.outcomes("cy@good.example"), strings.TrimSpace(strings.Repeat("relayed ", 10)))
+				close(release)
+				rest(time.Minute)
+				b.want("empty", b.empty(), true)
+			})
+		})
+	}
 }
 
 func TestAttemptHasADeadline(t *testing.T) {

@@ -12,12 +12,15 @@ import (
 // Scheduler works the queue. Make it with New and run it with Run.
 type Scheduler struct {
 	Config
-	rules rules
+	rules   rules
+	workers sync.WaitGroup
+	woken   chan struct{} // there is reason to look at the store
 
-	mu      sync.Mutex
-	running int
-	backlog []mail.Job    // claimed, waiting for room to run
-	freed   chan struct{} // an attempt ended: look again
+	mu       sync.Mutex
+	lanes    *lanes
+	attempts context.Context // of all attempts; nil while the scheduler takes no jobs
+	stuck    bool            // what is due belongs to routes of which enough is in hand
+	crammed  bool            // there was no room to claim for
 }
 
 // New makes a scheduler. It does nothing until Run. Invalid when the configuration lacks a part.
@@ -29,7 +32,8 @@ func New(c Config) (*Scheduler, error) {
 	return &Scheduler{
 		Config: c,
 		rules:  rules{backoff: c.Backoff, delay: c.Times.Delay, random: c.Random},
-		freed:  make(chan struct{}, 1),
+		woken:  make(chan struct{}, 1),
+		lanes:  newLanes(c.Limits),
 	}, nil
 }
 
@@ -48,77 +52,152 @@ func (s *Scheduler) Run(ctx context.Context) error {
 
 	attempts, callOff := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer callOff(nil)
-	var workers sync.WaitGroup
+	s.mu.Lock()
+	s.attempts = attempts
+	s.mu.Unlock()
+	if s.Express != nil {
+		s.Express.scheduler.Store(s)
+	}
 	for ctx.Err() == nil {
-		wait := s.fill(ctx, attempts, &workers)
+		wait := s.fill(ctx)
 		select {
 		case <-ctx.Done():
 		case <-news:
-		case <-s.freed:
+			s.pause(ctx)
+		case <-s.woken:
 		case <-s.Clock.After(wait):
 		}
 	}
-	s.drain(attempts, callOff, &workers)
+	s.drain(attempts, callOff)
 	return nil
 }
 
-// fill starts what there is room for, claiming as needed, and tells how long to wait when no news comes.
-func (s *Scheduler) fill(ctx, attempts context.Context, workers *sync.WaitGroup) time.Duration {
+// pause keeps a flood of mail for routes that are at their limits from causing a look at the store, and a vain claim, for each message:
+// news is gathered for a moment then. What is for other routes does not wait, it comes by Express.
+func (s *Scheduler) pause(ctx context.Context) {
+	s.mu.Lock()
+	stuck := s.stuck
+	s.mu.Unlock()
+	if !stuck {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-s.woken:
+	case <-s.Clock.After(s.Times.Busy / 20):
+	}
+}
+
+// fill claims what is due while there is room for it, and tells how long to wait when neither news nor an attempt that ends
+// gives reason to look earlier.
+func (s *Scheduler) fill(ctx context.Context) time.Duration {
 	for ctx.Err() == nil {
-		full := s.start(attempts, workers)
-		if full {
+		perRoute, room := s.room()
+		if !room {
 			return s.Times.Poll // an attempt that ends wakes us
 		}
 		if wait := s.untilDue(ctx); wait > 0 {
 			return wait // a look costs less than a claim, which is a commit
 		}
-		jobs, err := s.claim(ctx)
-		if err != nil && ctx.Err() == nil {
-			s.Log.Error("queue cannot be claimed", "error", err)
-		}
-		if len(jobs) == 0 {
-			// What is due belongs to a route at its limit. An attempt of ours that ends wakes us; one of another node does not.
+		claimed, err := s.claim(ctx, perRoute)
+		if err != nil {
+			if ctx.Err() == nil {
+				s.Log.Error("queue cannot be claimed", "error", err)
+			}
 			return s.Times.Busy
 		}
-		s.mu.Lock()
-		s.backlog = append(s.backlog, jobs...)
-		s.mu.Unlock()
+		if claimed < s.Limits.Batch && s.untilDue(ctx) == 0 {
+			// What is due belongs to routes at their limits. An attempt of ours that ends wakes us; one of another node does not.
+			s.setStuck()
+			return s.Times.Busy
+		}
 	}
 	return 0
 }
 
-// start runs jobs of the backlog while there is room, and reports whether there is none left.
-func (s *Scheduler) start(attempts context.Context, workers *sync.WaitGroup) (full bool) {
+// room tells whether more should be claimed, and how much of one route at most.
+func (s *Scheduler) room() (perRoute int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.backlog) > 0 && s.running < s.Limits.Concurrency {
-		job := s.backlog[0]
-		s.backlog[0] = mail.Job{}
-		s.backlog = s.backlog[1:]
-		s.running++
-		workers.Go(func() {
-			s.work(attempts, job)
-			s.mu.Lock()
-			s.running--
-			s.mu.Unlock()
-			select {
-			case s.freed <- struct{}{}:
-			default:
-			}
-		})
-	}
-	return s.running >= s.Limits.Concurrency
+	s.stuck = false
+	s.crammed = s.lanes.full() || s.lanes.held >= backlogs*s.Limits.Batch
+	return s.lanes.ahead(), !s.crammed
 }
 
-func (s *Scheduler) claim(ctx context.Context) ([]mail.Job, error) {
+func (s *Scheduler) setStuck() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stuck = true
+}
+
+// start runs what may run. s.mu is held.
+func (s *Scheduler) start() {
+	for {
+		job, ok := s.lanes.next()
+		if !ok {
+			return
+		}
+		attempts := s.attempts
+		s.workers.Go(func() { s.work(attempts, job) })
+	}
+}
+
+// tried makes room for others once a job's attempt is over, before its settlement is on disk.
+func (s *Scheduler) tried(job *mail.Job) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lanes.tried(job.Route)
+	s.goOn()
+}
+
+// settled forgets a job.
+func (s *Scheduler) settled(job *mail.Job) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lanes.settles--
+	if s.lanes.drop(job.Route, len(job.Message.Recipients)) && s.stuck {
+		s.wake()
+	}
+	s.goOn()
+}
+
+// goOn uses room that became free. s.mu is held.
+func (s *Scheduler) goOn() {
+	if s.attempts == nil {
+		return
+	}
+	s.start()
+	if s.crammed && !s.lanes.full() {
+		s.wake()
+	}
+}
+
+func (s *Scheduler) wake() {
+	select {
+	case s.woken <- struct{}{}:
+	default:
+	}
+}
+
+// claim leases what is due, begins it, and tells how many recipients that were.
+func (s *Scheduler) claim(ctx context.Context, perRoute int) (recipients int, err error) {
 	now := s.Clock.Now()
 	receipt, err := s.Journal.Commit(ctx, mail.ChangeSet{Changes: []mail.Change{mail.Claim{
-		Owner: s.Owner, Now: now, Until: now.Add(s.Times.Lease), Limit: s.Limits.Batch, PerRoute: s.Limits.PerRoute,
+		Owner: s.Owner, Now: now, Until: now.Add(s.Times.Lease), Limit: s.Limits.Batch, PerRoute: perRoute,
 	}}})
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	return receipt.Results[0].Claimed, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, job := range receipt.Results[0].Claimed {
+		n := len(job.Message.Recipients)
+		recipients += n
+		s.lanes.hold(job.Route, n)
+		s.lanes.add(job)
+	}
+	s.start()
+	return recipients, nil
 }
 
 // untilDue is how long nothing will be due; 0 when something is.
@@ -136,19 +215,23 @@ func (s *Scheduler) untilDue(ctx context.Context) time.Duration {
 	return min(max(due.Sub(s.Clock.Now()), 0), s.Times.Poll)
 }
 
+// atOnce is how many jobs are given back at once: as many as share a commit well.
+const atOnce = 64
+
 // drain ends the run: see Run.
-func (s *Scheduler) drain(attempts context.Context, callOff context.CancelCauseFunc, workers *sync.WaitGroup) {
-	s.mu.Lock()
-	left := s.backlog
-	s.backlog = nil
-	s.mu.Unlock()
-	for _, job := range left {
-		s.giveBack(attempts, job)
+func (s *Scheduler) drain(attempts context.Context, callOff context.CancelCauseFunc) {
+	if s.Express != nil {
+		s.Express.scheduler.Store(nil)
 	}
+	s.mu.Lock()
+	s.attempts = nil // nothing more begins
+	left := s.lanes.rest()
+	s.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
-		workers.Wait()
-		close(done)
+		defer close(done)
+		s.giveBackAll(attempts, left)
+		s.workers.Wait()
 	}()
 	select {
 	case <-done:
@@ -156,6 +239,18 @@ func (s *Scheduler) drain(attempts context.Context, callOff context.CancelCauseF
 		callOff(errStopping)
 		<-done
 	}
+}
+
+func (s *Scheduler) giveBackAll(ctx context.Context, jobs []mail.Job) {
+	var all sync.WaitGroup
+	for part := range min(atOnce, len(jobs)) {
+		all.Go(func() {
+			for i := part; i < len(jobs); i += atOnce {
+				s.giveBack(ctx, jobs[i])
+			}
+		})
+	}
+	all.Wait()
 }
 
 // breakOwnLeases puts back what a former process of this owner had claimed as it died. Each counts as an attempt, since

@@ -13,19 +13,24 @@ import (
 
 // work makes one job's attempt and settles it. ctx is ended only to call the attempt off.
 func (s *Scheduler) work(ctx context.Context, job mail.Job) {
-	status, waitsForReport := reportStatus(job.Route)
-	if waitsForReport {
-		s.settle(ctx, job, s.recallAll(&job, status))
-		return
+	defer s.settled(&job)
+	decisions := s.decide(ctx, &job)
+	s.tried(&job)
+	s.settle(ctx, job, decisions)
+}
+
+// decide makes a job's attempt, if it takes one, and the decisions that follow from it.
+func (s *Scheduler) decide(ctx context.Context, job *mail.Job) []decision {
+	if status, waitsForReport := reportStatus(job.Route); waitsForReport {
+		return s.recallAll(job, status)
 	}
 	// A job may have waited for room; what is left of its lease must do for the attempt and the settlement.
 	margin := (s.Times.Lease - s.Times.Attempt) / 2
 	left := min(s.Times.Attempt, job.Lease.Until.Sub(s.Clock.Now())-margin)
 	if left < s.Times.Attempt/4 {
-		s.giveBack(ctx, job)
-		return
+		return s.untried(job)
 	}
-	verdicts := s.attempt(ctx, job, left)
+	verdicts := s.attempt(ctx, *job, left)
 	now := s.Clock.Now()
 	decisions := make([]decision, 0, len(job.Message.Recipients))
 	for _, q := range job.Message.Recipients {
@@ -35,23 +40,14 @@ func (s *Scheduler) work(ctx context.Context, job mail.Job) {
 		}
 		decisions = append(decisions, s.rules.decide(now, &job.Message, q, v))
 	}
-	s.settle(ctx, job, decisions)
+	return decisions
 }
 
-// attempt runs the sender under a deadline of our clock. A panic in it ends this attempt alone: one odd message or remote must not
+// attempt runs the sender under a deadline. A panic in it ends this attempt alone: one odd message or remote must not
 // take the queue down.
 func (s *Scheduler) attempt(ctx context.Context, job mail.Job, limit time.Duration) (verdicts map[int]mta.Verdict) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	ended := make(chan struct{})
-	defer close(ended)
-	go func() {
-		select {
-		case <-s.Clock.After(limit):
-			cancel(context.DeadlineExceeded)
-		case <-ended:
-		}
-	}()
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	defer func() {
 		if r := recover(); r != nil {
 			s.Log.Error("attempt broke", "queue", job.Message.ID, "trace", job.Message.Trace, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
@@ -78,12 +74,17 @@ func (s *Scheduler) recallAll(job *mail.Job, status string) []decision {
 
 // giveBack ends a lease under which nothing was done.
 func (s *Scheduler) giveBack(ctx context.Context, job mail.Job) {
+	s.settle(ctx, job, s.untried(&job))
+}
+
+// untried makes the decisions for a job that was not tried.
+func (s *Scheduler) untried(job *mail.Job) []decision {
 	decisions := make([]decision, 0, len(job.Message.Recipients))
 	for _, q := range job.Message.Recipients {
 		decisions = append(decisions, s.rules.decide(s.Clock.Now(), &job.Message, q,
 			mta.Verdict{N: q.N, Outcome: mail.Deferred, Unspent: true}))
 	}
-	s.settle(ctx, job, decisions)
+	return decisions
 }
 
 // reportStatus tells whether a route is that of recipients which wait for their report alone, and with what status.
