@@ -14,6 +14,7 @@ type Parts struct {
 	Journal   mail.Journal
 	Directory mail.Directory
 	Mailboxes mail.Mailboxes
+	Blobs     mail.Blobs // nil: Journal's, where it keeps bodies as well
 	Queue     mail.Queue
 	Trail     mail.Trail
 	Submitter mail.Submitter
@@ -46,6 +47,9 @@ var _ Operator = (*Operations)(nil)
 func New(p Parts) *Operations {
 	if p.Clock == nil {
 		p.Clock = mail.SystemClock{}
+	}
+	if p.Blobs == nil {
+		p.Blobs, _ = p.Journal.(mail.Blobs)
 	}
 	return &Operations{p: p}
 }

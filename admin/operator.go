@@ -12,6 +12,7 @@ type Operator interface {
 	AliasOperator
 	QueueOperator
 	MessageOperator
+	ExportOperator
 	SystemOperator
 }
 

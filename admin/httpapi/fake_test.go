@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/postrider/postrider/admin"
+	"github.com/postrider/postrider/service/export"
 )
 
 // fake is an operator that notes what it is asked and answers what it was told to.
@@ -16,6 +17,7 @@ type fake struct {
 	err     error
 	message string // of the latest Send
 	verify  func(ctx context.Context, progress func(admin.Progress)) (admin.VerifyReport, error)
+	export  func(ctx context.Context, sink export.Sink) error
 }
 
 var _ admin.Operator = (*fake)(nil)
@@ -135,4 +137,13 @@ func (f *fake) Status(_ context.Context, r admin.Nothing) (admin.Status, error) 
 
 func (f *fake) Compact(_ context.Context, r admin.Nothing) (admin.CompactReport, error) {
 	return on[admin.Nothing, admin.CompactReport](f, r)
+}
+
+// Export implements admin.ExportOperator.
+func (f *fake) Export(ctx context.Context, r admin.ExportRequest, sink export.Sink) error {
+	if f.export != nil {
+		return f.export(ctx, sink)
+	}
+	_, err := on[admin.ExportRequest, admin.Nothing](f, r)
+	return err
 }

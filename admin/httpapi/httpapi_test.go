@@ -154,6 +154,9 @@ func TestEveryOperationIsCarried(t *testing.T) {
 		carried(t, f, "Verify", func(ctx context.Context, r admin.VerifyRequest) (admin.VerifyReport, error) {
 			return c.Verify(ctx, r, nil)
 		}): true,
+		carried(t, f, "Export", func(ctx context.Context, r admin.ExportRequest) (admin.Nothing, error) {
+			return full[admin.Nothing](), c.Export(ctx, r, nil)
+		}): true,
 	}
 	for m := range reflect.TypeFor[admin.Operator]().Methods() {
 		if !tested[m.Name] {

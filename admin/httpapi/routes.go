@@ -57,6 +57,7 @@ func Handler(op admin.Operator) http.Handler {
 	handle(mux, pathCompact, op.Compact)
 	mux.HandleFunc("POST "+pathSend, func(w http.ResponseWriter, r *http.Request) { serveSend(w, r, op) })
 	mux.HandleFunc("POST "+pathVerify, func(w http.ResponseWriter, r *http.Request) { serveVerify(w, r, op) })
+	mux.HandleFunc("POST "+pathExport, func(w http.ResponseWriter, r *http.Request) { serveExport(w, r, op) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		answerError(w, mail.Errorf(mail.NotFound, "this server has no operation %s %s; is it older than the command?", r.Method, r.URL.Path))
 	})

@@ -41,19 +41,128 @@ func (s *Store) Verify(ctx context.Context, progress func(Progress)) ([]Fault, e
 	return faults, nil
 }
 
-// checkPages has SQLite look at each page of the index.
+// checkPages has SQLite look at each page of the index. What is damaged is named by its table, with what that means for people.
 func (s *Store) checkPages(ctx context.Context) []Fault {
-	var faults []Fault
 	list, err := collect(ctx, s, func(r *sql.Rows) (text string, err error) { return text, r.Scan(&text) }, `PRAGMA integrity_check(100)`)
+	roots, _ := collect(ctx, s, scanRoot, rootQuery) // without it pages are named by their numbers alone
+	faults := pageFaults(list, err, roots)
+	if len(faults) > 0 {
+		faults = append(faults, s.checkMailboxes(ctx)...)
+	}
+	return faults
+}
+
+// root is where a table or an index begins.
+type root struct {
+	page  int64
+	name  string
+	table string
+}
+
+const rootQuery = `SELECT rootpage, name, tbl_name FROM sqlite_schema WHERE rootpage > 0`
+
+func scanRoot(r *sql.Rows) (v root, err error) { return v, r.Scan(&v.page, &v.name, &v.table) }
+
+// pageFaults makes sentences of what SQLite says about its pages.
+func pageFaults(list []string, err error, roots []root) []Fault {
+	var faults []Fault
 	if err != nil {
 		faults = append(faults, Fault{Text: fmt.Sprintf("the index cannot be checked to its end: %v", err)})
 	}
+	byPage := map[string]root{}
+	for _, r := range roots {
+		byPage[fmt.Sprint(r.page)] = r
+	}
 	for _, text := range list {
-		if text != "ok" {
-			faults = append(faults, Fault{Text: "the index is damaged: " + text})
+		for line := range strings.Lines(text) {
+			line = strings.TrimSpace(line)
+			if line == "ok" || line == "" || strings.HasPrefix(line, "***") {
+				continue
+			}
+			faults = append(faults, Fault{Text: "the index is damaged: " + line + concerning(line, byPage, roots)})
 		}
 	}
 	return faults
+}
+
+// concerning says which table a complaint of SQLite is about and what that means. It knows "Tree ROOT page ..." and complaints that end in an
+// index's name.
+func concerning(line string, byPage map[string]root, roots []root) string {
+	var r root
+	found := false
+	if rest, ok := strings.CutPrefix(line, "Tree "); ok {
+		number, _, _ := strings.Cut(rest, " ")
+		r, found = byPage[strings.TrimSuffix(number, ":")]
+	}
+	for i := 0; i < len(roots) && !found; i++ {
+		if found = strings.HasSuffix(line, " "+roots[i].name); found {
+			r = roots[i]
+		}
+	}
+	switch {
+	case !found:
+		return ""
+	case r.name != r.table:
+		return fmt.Sprintf("; this is an index of the table %q (%s)", r.table, meaning(r.table))
+	}
+	return fmt.Sprintf("; this is the table %q: %s", r.table, meaning(r.table))
+}
+
+// checkMailboxes names the messages that cannot be found in the index, because of its damage.
+func (s *Store) checkMailboxes(ctx context.Context) []Fault {
+	type box struct {
+		id      mail.MailboxID
+		last    uint32
+		address string
+		name    string
+	}
+	boxes, err := collect(ctx, s, func(r *sql.Rows) (b box, err error) { return b, r.Scan(&b.id, &b.last, &b.address, &b.name) },
+		`SELECT b.id, b.uidnext - 1, a.address, b.name FROM mailbox b JOIN account a ON a.id = b.account`)
+	var faults []Fault
+	if err != nil {
+		faults = append(faults, Fault{Text: fmt.Sprintf("the list of mailboxes cannot be read to its end: %v", err)})
+	}
+	for _, b := range boxes {
+		var gaps []mail.UIDRange
+		probes := 0
+		s.gaps(ctx, b.id, mail.UIDRange{First: 1, Last: b.last}, &probes, func(first, last uint32) {
+			if n := len(gaps); n > 0 && gaps[n-1].Last+1 == first {
+				gaps[n-1].Last = last
+				return
+			}
+			gaps = append(gaps, mail.UIDRange{First: first, Last: last})
+		})
+		for _, g := range gaps {
+			which := fmt.Sprintf("UID %d", g.First)
+			if g.Last > g.First {
+				which = fmt.Sprintf("UIDs %d to %d, as many as there were,", g.First, g.Last)
+			}
+			faults = append(faults, Fault{Text: fmt.Sprintf("%s of %s in %q cannot be read, because the index is damaged there", which, b.address, b.name)})
+		}
+	}
+	return faults
+}
+
+// gaps finds the UIDs of a range at which the index cannot be read, by halving.
+func (s *Store) gaps(ctx context.Context, id mail.MailboxID, in mail.UIDRange, probes *int, gap func(first, last uint32)) {
+	for in.First <= in.Last && ctx.Err() == nil {
+		broken := false
+		for m, err := range s.Messages(ctx, id, in) {
+			if broken = err != nil; !broken {
+				in.First = m.UID + 1
+			}
+		}
+		if !broken || in.First > in.Last {
+			return
+		}
+		if *probes++; in.First == in.Last || *probes > maxProbes {
+			gap(in.First, in.Last)
+			return
+		}
+		half := in.First + (in.Last-in.First)/2
+		s.gaps(ctx, id, mail.UIDRange{First: in.First, Last: half}, probes, gap)
+		in.First = half + 1
+	}
 }
 
 // placed is a body and where the index says it is.
@@ -128,10 +237,11 @@ func (s *Store) bodyFault(ctx context.Context, id mail.BlobID, cause error) Faul
 	var who []string
 	messages, err := collect(ctx, s, func(r *sql.Rows) (email mail.EmailID, err error) {
 		var address, box string
-		err = r.Scan(&email, &address, &box)
-		who = append(who, fmt.Sprintf("message %d of %s in %q", email, address, box))
+		var uid uint32
+		err = r.Scan(&email, &address, &box, &uid)
+		who = append(who, fmt.Sprintf("message %d of %s in %q, UID %d", email, address, box, uid))
 		return email, err
-	}, `SELECT m.id, a.address, b.name FROM message m JOIN account a ON a.id = m.account JOIN placement p ON p.email = m.id
+	}, `SELECT m.id, a.address, b.name, p.uid FROM message m JOIN account a ON a.id = m.account JOIN placement p ON p.email = m.id
 		JOIN mailbox b ON b.id = p.mailbox WHERE m.blob = ? LIMIT 1000`, int64(id))
 	if err == nil {
 		f.Messages = messages

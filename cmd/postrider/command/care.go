@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -78,14 +79,21 @@ func (s *session) verifyCommand() *cobra.Command {
 		Use: "verify", Short: "Read everything that is stored and name what is damaged", Args: want(0, 0, ""),
 		Long: "Read everything that is stored and name what is damaged. The server can go on running. Exit code 1 means damage.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return s.with(cmd.Context(), toRead, func(op admin.Operator) error {
+			err := s.with(cmd.Context(), toRead, func(op admin.Operator) error {
 				progress := s.progress()
 				report, err := op.Verify(cmd.Context(), r, progress.tell)
 				progress.end()
 				if err != nil {
 					return err
 				}
-				if err := s.show(report, func(w io.Writer) { s.verifyText(w, report) }); err != nil {
+				err = s.show(report, func(w io.Writer) {
+					s.verifyText(w, report)
+					if len(report.Damage) > 0 {
+						fmt.Fprintln(w, "All other mail can be read, and exported with: postrider export --all DIR")
+						fmt.Fprintln(w, "Keep a copy of the data directory before anything else is done.")
+					}
+				})
+				if err != nil {
 					return err
 				}
 				if len(report.Damage) > 0 {
@@ -93,6 +101,11 @@ func (s *session) verifyCommand() *cobra.Command {
 				}
 				return nil
 			})
+			var closed *unopened
+			if errors.As(err, &closed) {
+				return s.survey(cmd.Context(), closed.cfg, closed.cause)
+			}
+			return err
 		},
 	}
 	c.Flags().BoolVar(&r.Quick, "quick", false, "leave the bodies of messages unread")
@@ -121,7 +134,6 @@ func (s *session) verifyText(w io.Writer, r admin.VerifyReport) {
 	for _, d := range r.Damage {
 		fmt.Fprintf(w, "  %s\n", safe(d))
 	}
-	fmt.Fprintln(w, "All other mail can be read. Keep a copy of the data directory before anything else is done.")
 }
 
 func elapsed(seconds float64) string {

@@ -70,7 +70,7 @@ const (
 // ExitCodes explains the exit codes to people.
 const ExitCodes = `Exit codes:
    0  done
-   1  failed; or verify found damage
+   1  failed; or verify found damage, or export could not read something
    2  the command was called wrongly, or a value in it is malformed
    3  what was named does not exist
    4  it exists already, or stands in the way
@@ -215,7 +215,7 @@ func (s *session) root() *cobra.Command {
 	group("run", s.serveCommand(), s.demoCommand())
 	group("people", s.domainCommand(), s.accountCommand(), s.aliasCommand())
 	group("mail", s.queueCommand(), s.traceCommand(), s.sendCommand())
-	group("care", s.statusCommand(), s.verifyCommand(), s.compactCommand(), s.configCommand())
+	group("care", s.statusCommand(), s.verifyCommand(), s.compactCommand(), s.exportCommand(), s.configCommand())
 	root.AddCommand(s.versionCommand())
 	root.Args = unknownCommand
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }

@@ -93,7 +93,7 @@ func (s *session) with(ctx context.Context, n need, do func(op admin.Operator) e
 	}
 	op, closer, err := s.Open(ctx, cfg, log)
 	if err != nil {
-		return err
+		return damaged(cfg, err)
 	}
 	return closing(do(op), closer)
 }

@@ -40,11 +40,11 @@ func (s *session) serveCommand() *cobra.Command {
 			for _, advice := range cfg.Advice() {
 				log.Warn(advice)
 			}
-			return s.Serve(cmd.Context(), cfg, log, func(list []admin.Listener) {
+			return damaged(cfg, s.Serve(cmd.Context(), cfg, log, func(list []admin.Listener) {
 				// The doors are open whether anybody reads this or not.
 				_ = s.show(serving{Ready: true, Hostname: cfg.Hostname, Data: cfg.Data, Config: path, Development: path == "",
 					Listening: list, AdminSocket: cfg.AdminSocket()}, func(w io.Writer) { s.banner(w, cfg, path, list) })
-			})
+			}))
 		},
 	}
 }
