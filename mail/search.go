@@ -8,9 +8,9 @@ type TextField uint8
 // The fields (RFC 9051 6.4.4). From to Subject are those of the message's envelope, an address list being searched
 // address by address, as `Name <local@domain>`.
 const (
-	FieldText    TextField = iota // the header, field by field as `Name: value`, and what FieldBody is
-	FieldBody                     // parts of type text, and headers of messages within the message
-	FieldHeader                   // the field Name
+	FieldText   TextField = iota // the header, field by field as `Name: value`, and what FieldBody is
+	FieldBody                    // parts of type text, and headers of messages within the message
+	FieldHeader                  // the field Name
 	FieldFrom
 	FieldTo
 	FieldCc
@@ -49,12 +49,12 @@ type Searcher interface {
 // SegmentID is a number of a Segment. It is never used twice.
 type SegmentID int64
 
-// Segment is one piece of an account's search index: an immutable value of proto/textindex over some of its messages.
+// Segment is one piece of an account's search index: two immutable values of proto/textindex over some of its messages.
 type Segment struct {
 	ID          SegmentID
 	First, Last EmailID // its messages lie between, both included; no two segments of an account overlap
 	Documents   int64   // how many messages it has
-	Octets      int64
+	Octets      int64   // of its parts together
 }
 
 // SearchMark is how far an account's index has come.
@@ -82,12 +82,24 @@ type PlacedEmail struct {
 	Email EmailID
 }
 
+// SegmentPart is one of a segment's values.
+type SegmentPart uint8
+
+// The parts. They are read apart: lines are small, words are not.
+const (
+	SegmentLines SegmentPart = iota
+	SegmentWords
+)
+
+// SegmentData is a segment's values by their part. Neither may be empty.
+type SegmentData [2][]byte
+
 // SegmentChange is one step of an account's index: some segments go, one comes. It happens whole or not at all.
 type SegmentChange struct {
 	Account AccountID
 	Drop    []SegmentID // Conflict when one is not there any more
 	Put     *Segment    // ID is given by the store; nil puts none
-	Data    []byte      // of Put
+	Data    SegmentData // of Put
 	Upto    EmailID     // the new SearchMark.Upto; 0 leaves it, a negative number puts it back to the start
 	Noted   EmailID     // the new SearchHorizon.Noted; 0 leaves it. With this alone, Account may be 0
 }
@@ -105,8 +117,8 @@ type SearchStore interface {
 	MailboxEmails(ctx context.Context, mailbox MailboxID, in UIDRange) ([]PlacedEmail, error)
 	// SearchMark tells an account's segments; an account without any, or that does not exist, has none.
 	SearchMark(ctx context.Context, account AccountID) (SearchMark, error)
-	// SegmentData reads a segment. NotFound once it was dropped.
-	SegmentData(ctx context.Context, id SegmentID) ([]byte, error)
+	// SegmentPart reads one part of a segment. NotFound once it was dropped.
+	SegmentPart(ctx context.Context, id SegmentID, part SegmentPart) ([]byte, error)
 	// ChangeSegments makes a step durable. NotFound (account); Conflict; Invalid when Put overlaps a segment that stays.
 	ChangeSegments(ctx context.Context, c SegmentChange) error
 }

@@ -55,10 +55,13 @@ func (s *Store) SearchMark(ctx context.Context, account mail.AccountID) (mail.Se
 	return m, err
 }
 
-// SegmentData reads a segment.
-func (s *Store) SegmentData(ctx context.Context, id mail.SegmentID) ([]byte, error) {
-	return one(collect(ctx, s, func(r *sql.Rows) (b []byte, err error) { return b, r.Scan(&b) },
-		`SELECT data FROM search_segment WHERE id = ?`, int64(id)))(
+// SegmentPart reads one part of a segment.
+func (s *Store) SegmentPart(ctx context.Context, id mail.SegmentID, part mail.SegmentPart) ([]byte, error) {
+	query := `SELECT lines FROM search_segment WHERE id = ?`
+	if part == mail.SegmentWords {
+		query = `SELECT words FROM search_segment WHERE id = ?`
+	}
+	return one(collect(ctx, s, func(r *sql.Rows) (b []byte, err error) { return b, r.Scan(&b) }, query, int64(id)))(
 		mail.Errorf(mail.NotFound, "there is no segment %d of a search index", id))
 }
 
@@ -90,8 +93,8 @@ func (l *ledger) changeSegments(c mail.SegmentChange) (*mail.Error, error) {
 		}
 	}
 	if p := c.Put; p != nil && c.Account != 0 {
-		_, err := l.exec(`INSERT INTO search_segment (account, first, last, documents, octets, data) VALUES (?, ?, ?, ?, ?, ?)`,
-			c.Account, p.First, p.Last, p.Documents, len(c.Data), c.Data)
+		_, err := l.exec(`INSERT INTO search_segment (account, first, last, documents, octets, lines, words) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			c.Account, p.First, p.Last, p.Documents, len(c.Data[0])+len(c.Data[1]), c.Data[mail.SegmentLines], c.Data[mail.SegmentWords])
 		if err != nil {
 			return nil, err
 		}
@@ -140,7 +143,7 @@ func (l *ledger) checkSegments(c mail.SegmentChange) (*mail.Error, error) {
 		}
 		return nil
 	}, `SELECT id FROM search_segment WHERE account = ? AND first <= ? AND last >= ?`, c.Account, c.Put.Last, c.Put.First)
-	if overlaps == nil && (c.Put.First > c.Put.Last || len(c.Data) == 0) {
+	if overlaps == nil && (c.Put.First > c.Put.Last || len(c.Data[0]) == 0 || len(c.Data[1]) == 0) {
 		overlaps = mail.Errorf(mail.Invalid, "the segment has no messages or no data")
 	}
 	return overlaps, err

@@ -26,7 +26,7 @@ const (
 // MaxDocuments is how many documents a segment can have.
 const MaxDocuments = 1 << 20
 
-// Builder gathers documents for a segment.
+// Builder gathers documents for two segments of the same documents, of words and of lines.
 type Builder struct {
 	tag    string
 	ids    []uint64
@@ -41,10 +41,10 @@ type Builder struct {
 // NewBuilder makes an empty builder. The tag says how texts were taken from documents: Decode refuses a segment with another one.
 func NewBuilder(tag string) *Builder {
 	b := &Builder{tag: tag}
-	for i := range b.tables {
+	for i := range b.tables { // by kind
 		b.tables[i].ids = map[string]uint32{}
 	}
-	b.split.emit = func(term []byte) { b.tables[0].add(term, uint32(len(b.ids)-1), b.class) }
+	b.split.emit = func(term []byte) { b.tables[kindWords].add(term, uint32(len(b.ids)-1), b.class) }
 	return b
 }
 
@@ -109,7 +109,7 @@ func (b *Builder) WordsFrom(c Class, r io.Reader, buf []byte) error {
 // HasWords reports whether all terms of a text are among the words of the document.
 func (b *Builder) HasWords(c Class, text string) bool {
 	all := true
-	s := splitter{emit: func(term []byte) { all = all && b.tables[0].has(term, uint32(len(b.ids)-1), c) }}
+	s := splitter{emit: func(term []byte) { all = all && b.tables[kindWords].has(term, uint32(len(b.ids)-1), c) }}
 	s.write([]byte(text))
 	s.done()
 	return all
@@ -126,7 +126,7 @@ func (b *Builder) Lines(c Class, text string) {
 			continue
 		}
 		b.fold = AppendFold(b.fold[:0], []byte(line))
-		pieces(b.fold, func(p []byte) { b.tables[1].add(p, uint32(len(b.ids)-1), c) })
+		pieces(b.fold, func(p []byte) { b.tables[kindLines].add(p, uint32(len(b.ids)-1), c) })
 	}
 }
 
@@ -135,17 +135,18 @@ func (b *Builder) Len() int { return len(b.ids) }
 
 // Size is about how much memory the builder holds.
 func (b *Builder) Size() int {
-	return b.tables[0].size() + b.tables[1].size() + 8*len(b.ids)
+	return b.tables[kindWords].size() + b.tables[kindLines].size() + 8*len(b.ids)
 }
 
-// Encode gives the segment. The builder must not be used after.
-func (b *Builder) Encode() []byte {
-	var dicts [2]dictWriter
-	for i := range dicts {
-		dicts[i].docs = uint32(len(b.ids))
-		b.tables[i].write(&dicts[i])
+// Encode gives the segments of words and of lines. The builder must not be used after.
+func (b *Builder) Encode() (words, lines []byte) {
+	var out [2][]byte
+	for kind := range out {
+		w := dictWriter{docs: uint32(len(b.ids))}
+		b.tables[kind].write(&w)
+		out[kind] = encode(b.tag, byte(kind), b.ids, b.unsure, &w)
 	}
-	return encode(b.tag, b.ids, b.unsure, dicts)
+	return out[kindWords], out[kindLines]
 }
 
 // table gathers the terms of one dictionary.

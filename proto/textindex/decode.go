@@ -16,12 +16,13 @@ var ErrVersion = errors.New("the segment of the search index is of another versi
 // maxDictionary bounds a dictionary's text when it is read.
 const maxDictionary = 64 << 20
 
-// Segment is an index of some documents. It is never changed, and may be asked by many at once.
+// Segment is an index of the words or the lines of some documents. It is never changed, and may be asked by many at once.
 type Segment struct {
 	tag    string
+	kind   byte
 	ids    []uint64
 	unsure Set
-	dicts  [2]dictionary
+	dict   dictionary
 }
 
 // every is how many terms lie between two whose place is known.
@@ -52,21 +53,20 @@ func Decode(b []byte, tag string) (*Segment, error) {
 func decode(b []byte, tag string) (*Segment, error) {
 	r := reader{b: b}
 	r.take(len(magic))
-	head := r.take(2)
+	head := r.take(3)
 	if r.bad {
 		return nil, ErrDamaged
 	}
 	if head[0] != version {
 		return nil, ErrVersion
 	}
-	if got := string(r.take(int(head[1]))); r.bad || got != tag {
+	if got := string(r.take(int(head[2]))); r.bad || got != tag {
 		return nil, ErrVersion
 	}
-	s := &Segment{tag: tag}
+	s := &Segment{tag: tag, kind: head[1]}
+	r.bad = s.kind > kindLines
 	s.readDocuments(&r)
-	for i := range s.dicts {
-		s.dicts[i].read(&r, uint32(len(s.ids)))
-	}
+	s.dict.read(&r, uint32(len(s.ids)))
 	if r.bad || len(r.b) > 0 {
 		return nil, ErrDamaged
 	}

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Merge joins segments into one, leaving out the documents that keep refuses. The segments' documents must not mingle: all of one
+// Merge joins segments of one kind, at least one, into one, leaving out the documents that keep refuses. The segments' documents must not mingle: all of one
 // come before all of the next. No document may be left over of what would be more than MaxDocuments.
 func Merge(segments []*Segment, keep func(id uint64) bool) []byte {
 	var ids []uint64
@@ -25,16 +25,9 @@ func Merge(segments []*Segment, keep func(id uint64) bool) []byte {
 			ids = append(ids, id)
 		}
 	}
-	var dicts [2]dictWriter
-	for i := range dicts {
-		dicts[i].docs = uint32(len(ids))
-		mergeDictionary(&dicts[i], i, segments, places)
-	}
-	tag := ""
-	if len(segments) > 0 {
-		tag = segments[0].tag
-	}
-	return encode(tag, ids, unsure, dicts)
+	w := dictWriter{docs: uint32(len(ids))}
+	mergeDictionaries(&w, segments, places)
+	return encode(segments[0].tag, segments[0].kind, ids, unsure, &w)
 }
 
 // walker goes through a dictionary term by term.
@@ -55,10 +48,10 @@ func (w *walker) next() {
 	w.rec = w.recs.take(int(w.recs.uvarint()))
 }
 
-func mergeDictionary(w *dictWriter, which int, segments []*Segment, places [][]int32) {
+func mergeDictionaries(w *dictWriter, segments []*Segment, places [][]int32) {
 	walkers := make([]walker, len(segments))
 	for i, s := range segments {
-		walkers[i] = walker{text: s.dicts[which].text[1:], recs: reader{b: s.dicts[which].recs}}
+		walkers[i] = walker{text: s.dict.text[1:], recs: reader{b: s.dict.recs}}
 		walkers[i].next()
 	}
 	var posts, scratch []uint32

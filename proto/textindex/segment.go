@@ -64,23 +64,19 @@ func (s *Segment) Unsure(place int) bool { return s.unsure.Has(place) }
 
 // Memory is about how many octets the segment holds.
 func (s *Segment) Memory() int {
-	n := 8 * len(s.ids)
-	for i := range s.dicts {
-		d := &s.dicts[i]
-		n += len(d.text) + len(d.recs) + 4*(len(d.textAt)+len(d.recAt))
-	}
-	return n + 1024
+	d := &s.dict
+	return 8*len(s.ids) + len(d.text) + len(d.recs) + 4*(len(d.textAt)+len(d.recAt)) + 1024
 }
 
-// Search gives the documents that answer a question in one of the classes, all with words or all with lines. The question must
+// Search gives the documents that answer a question in one of the classes, which must be of the segment's kind. The question must
 // narrow (Query.Words, Query.Lines).
 func (s *Segment) Search(q *Query, in Class) Set {
 	out := NewSet(len(s.ids))
-	if in&wordClasses == 0 {
-		s.dicts[1].collect(q.line, in, uint32(len(s.ids)), out)
+	if s.kind == kindLines {
+		s.dict.collect(q.line, in, uint32(len(s.ids)), out)
 		return out
 	}
-	words := &s.dicts[0]
+	words := &s.dict
 	if len(q.words) == 1 {
 		words.collect(q.words[0], in, uint32(len(s.ids)), out)
 		return out

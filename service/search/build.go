@@ -88,7 +88,7 @@ func (ix *indexer) drop(ctx context.Context, account mail.AccountID, mark mail.S
 	}
 	for _, g := range mark.Segments[at:] {
 		c.Drop = append(c.Drop, g.ID)
-		ix.s.segments.remove(g.ID)
+		ix.s.forget(g.ID)
 	}
 	if err := ix.s.cfg.Store.ChangeSegments(ctx, c); err != nil {
 		return mark, err
@@ -154,8 +154,8 @@ func (w *build) pause(ctx context.Context) error {
 func (w *build) write(ctx context.Context, upto mail.EmailID) error {
 	c := mail.SegmentChange{Account: w.account, Upto: upto}
 	if n := len(w.ids); n > 0 {
-		c.Data = w.b.Encode()
-		c.Put = &mail.Segment{First: w.ids[0], Last: w.ids[n-1], Documents: int64(n), Octets: int64(len(c.Data))}
+		c.Data[mail.SegmentWords], c.Data[mail.SegmentLines] = w.b.Encode()
+		c.Put = &mail.Segment{First: w.ids[0], Last: w.ids[n-1], Documents: int64(n)}
 	}
 	w.b, w.ids = textindex.NewBuilder(tag), nil
 	return w.ix.s.cfg.Store.ChangeSegments(ctx, c)
@@ -241,36 +241,46 @@ func sparse(list []mail.Segment, alive []mail.EmailID) (from, to int) {
 // join makes one segment of some.
 func (w *build) join(ctx context.Context, list []mail.Segment, alive []mail.EmailID) error {
 	c := mail.SegmentChange{Account: w.account}
-	var segments []*textindex.Segment
-	for _, g := range list {
-		seg, err := w.ix.s.segment(ctx, g.ID)
-		if err != nil {
-			w.ix.s.want(w.account, g.ID) // the next search would find it too
-			return err
+	put := &mail.Segment{}
+	for p := range c.Data {
+		var segments []*textindex.Segment
+		for _, g := range list {
+			seg, err := w.ix.s.segment(ctx, part{g.ID, mail.SegmentPart(p)})
+			if err != nil {
+				w.ix.s.want(w.account, g.ID) // the next search would find it too
+				return err
+			}
+			segments = append(segments, seg)
 		}
-		segments = append(segments, seg)
+		*put = mail.Segment{}
+		c.Data[p] = textindex.Merge(segments, func(id uint64) bool {
+			if _, there := slices.BinarySearch(alive, mail.EmailID(id)); !there {
+				return false
+			}
+			if put.Last = mail.EmailID(id); put.First == 0 {
+				put.First = put.Last
+			}
+			put.Documents++
+			return true
+		})
+	}
+	for _, g := range list {
 		c.Drop = append(c.Drop, g.ID)
 	}
-	put := &mail.Segment{}
-	c.Data = textindex.Merge(segments, func(id uint64) bool {
-		if _, there := slices.BinarySearch(alive, mail.EmailID(id)); !there {
-			return false
-		}
-		if put.Last = mail.EmailID(id); put.First == 0 {
-			put.First = put.Last
-		}
-		put.Documents++
-		return true
-	})
 	if put.Documents > 0 {
-		put.Octets = int64(len(c.Data))
 		c.Put = put
 	}
 	if err := w.ix.s.cfg.Store.ChangeSegments(ctx, c); err != nil {
 		return err
 	}
 	for _, g := range list {
-		w.ix.s.segments.remove(g.ID)
+		w.ix.s.forget(g.ID)
 	}
 	return nil
+}
+
+// forget lets go of a segment in memory.
+func (s *Service) forget(id mail.SegmentID) {
+	s.segments.remove(part{id, mail.SegmentLines})
+	s.segments.remove(part{id, mail.SegmentWords})
 }

@@ -1,38 +1,31 @@
 package search
 
-import (
-	"container/list"
-	"sync"
-)
+import "sync"
 
-// cache keeps values that were read, up to a bound on what they cost together; what was not asked for longest goes first.
+// cache keeps values that were read, up to a bound on what they cost together. What goes for another is left to chance (the order of
+// a map): a search that goes through a few more segments than there is room for still finds most of them, where with the one that was not
+// used for longest going first it would find none.
 type cache[K comparable, V any] struct {
 	mu    sync.Mutex
+	room  int // that is left
 	bound int
-	room  int // of it that is left
-	items map[K]*list.Element
-	order list.List // the latest first
+	items map[K]cached[V]
 }
 
-type cached[K comparable, V any] struct {
-	key   K
+type cached[V any] struct {
 	value V
 	cost  int
 }
 
-func newCache[K comparable, V any](room int) *cache[K, V] {
-	return &cache[K, V]{bound: room, room: room, items: map[K]*list.Element{}}
+func newCache[K comparable, V any](bound int) *cache[K, V] {
+	return &cache[K, V]{bound: bound, room: bound, items: map[K]cached[V]{}}
 }
 
 func (c *cache[K, V]) get(key K) (value V, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := c.items[key]
-	if e == nil {
-		return value, false
-	}
-	c.order.MoveToFront(e)
-	return e.Value.(*cached[K, V]).value, true
+	e, ok := c.items[key]
+	return e.value, ok
 }
 
 // put takes a value, unless it alone costs too much.
@@ -43,11 +36,14 @@ func (c *cache[K, V]) put(key K, value V, cost int) {
 	if cost > c.bound {
 		return
 	}
-	for c.room < cost {
-		c.drop(c.order.Back().Value.(*cached[K, V]).key)
+	for other := range c.items {
+		if c.room >= cost {
+			break
+		}
+		c.drop(other)
 	}
 	c.room -= cost
-	c.items[key] = c.order.PushFront(&cached[K, V]{key, value, cost})
+	c.items[key] = cached[V]{value, cost}
 }
 
 // remove forgets a value.
@@ -58,11 +54,8 @@ func (c *cache[K, V]) remove(key K) {
 }
 
 func (c *cache[K, V]) drop(key K) {
-	e := c.items[key]
-	if e == nil {
-		return
+	if e, ok := c.items[key]; ok {
+		c.room += e.cost
+		delete(c.items, key)
 	}
-	c.room += e.Value.(*cached[K, V]).cost
-	delete(c.items, key)
-	c.order.Remove(e)
 }

@@ -30,7 +30,7 @@ type Config struct {
 // Service answers searches (Find, Emails) and, while Run runs, keeps the indexes.
 type Service struct {
 	cfg      Config
-	segments *cache[mail.SegmentID, *textindex.Segment]
+	segments *cache[part, *textindex.Segment]
 	places   *cache[mail.MailboxID, places]
 
 	mu     sync.Mutex
@@ -53,7 +53,7 @@ func New(cfg Config) *Service {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{cfg: cfg, segments: newCache[mail.SegmentID, *textindex.Segment](cfg.Memory), places: newCache[mail.MailboxID, places](placesMemory),
+	return &Service{cfg: cfg, segments: newCache[part, *textindex.Segment](cfg.Memory), places: newCache[mail.MailboxID, places](placesMemory),
 		wanted: map[mail.AccountID]mail.SegmentID{}, wake: make(chan struct{}, 1)}
 }
 
@@ -82,11 +82,12 @@ func (s *Service) want(account mail.AccountID, damaged mail.SegmentID) {
 type question struct {
 	textindex.Query
 	in             textindex.Class
+	part           mail.SegmentPart
 	narrows, exact bool
 }
 
 func newQuestion(q mail.TextQuery) question {
-	out := question{Query: textindex.NewQuery(q.Text)}
+	out := question{Query: textindex.NewQuery(q.Text), part: mail.SegmentWords}
 	switch q.Field {
 	case mail.FieldText:
 		out.in = textindex.Header | textindex.Body
@@ -96,7 +97,7 @@ func newQuestion(q mail.TextQuery) question {
 		out.in = textindex.Header
 		out.Query = textindex.NewHeaderQuery(q.Name, q.Text)
 	default:
-		out.in = lineClasses[q.Field]
+		out.in, out.part = lineClasses[q.Field], mail.SegmentLines
 		out.narrows, out.exact = out.Lines()
 		return out
 	}
@@ -171,7 +172,7 @@ func (f *finder) run(ctx context.Context) (again bool, err error) {
 		if from == to {
 			continue
 		}
-		seg, err := f.s.segment(ctx, g.ID)
+		seg, err := f.s.segment(ctx, part{g.ID, f.part})
 		switch {
 		case mail.Is(err, mail.NotFound):
 			return true, nil
@@ -213,20 +214,26 @@ func (f *finder) ask(seg *textindex.Segment, from, to int) (known int) {
 	return known
 }
 
-// segment gives a segment, from memory where it is there.
-func (s *Service) segment(ctx context.Context, id mail.SegmentID) (*textindex.Segment, error) {
-	if seg, ok := s.segments.get(id); ok {
+// part is a part of a segment.
+type part struct {
+	id   mail.SegmentID
+	part mail.SegmentPart
+}
+
+// segment gives a part of a segment, from memory where it is there.
+func (s *Service) segment(ctx context.Context, p part) (*textindex.Segment, error) {
+	if seg, ok := s.segments.get(p); ok {
 		return seg, nil
 	}
-	data, err := s.cfg.Store.SegmentData(ctx, id)
+	data, err := s.cfg.Store.SegmentPart(ctx, p.id, p.part)
 	if err != nil {
 		return nil, err
 	}
 	seg, err := textindex.Decode(data, tag)
 	if err != nil {
-		return nil, fmt.Errorf("segment %d: %w", id, err)
+		return nil, fmt.Errorf("segment %d: %w", p.id, err)
 	}
-	s.segments.put(id, seg, seg.Memory())
+	s.segments.put(p, seg, seg.Memory())
 	return seg, nil
 }
 

@@ -14,7 +14,8 @@ CREATE TABLE search_mark (
 	upto    INTEGER NOT NULL
 );
 
--- AUTOINCREMENT, so that a number stands for one segment for ever. The data comes last: the other columns are read without it.
+-- AUTOINCREMENT, so that a number stands for one segment for ever. The values come last, the short one
+-- first: what comes before is read without what comes after.
 CREATE TABLE search_segment (
 	id        INTEGER PRIMARY KEY AUTOINCREMENT,
 	account   INTEGER NOT NULL,
@@ -22,7 +23,8 @@ CREATE TABLE search_segment (
 	last      INTEGER NOT NULL,
 	documents INTEGER NOT NULL,
 	octets    INTEGER NOT NULL,
-	data      BLOB NOT NULL,
+	lines     BLOB NOT NULL,
+	words     BLOB NOT NULL,
 	UNIQUE (account, first)
 );
 

@@ -27,6 +27,7 @@ type Store interface {
 	mail.Mailboxes
 	mail.Queue
 	mail.Trail
+	mail.SearchStore
 	// Check proves the engine's own invariants; its error names each breach.
 	Check(ctx context.Context) error
 	Close() error
@@ -89,6 +90,8 @@ func Run(t *testing.T, newEngine func(t testing.TB) Engine) {
 		{"ReadYourWrites", testReadYourWrites},
 		{"Reopen", testReopen},
 		{"Cancelled", testCancelled},
+		{"SearchNumbers", testSearchNumbers},
+		{"Segments", testSegments},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
