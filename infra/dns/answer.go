@@ -50,9 +50,12 @@ func (s Status) String() string {
 type Answer[T any] struct {
 	Status    Status
 	Value     T
-	Name      string        // whose records they are, once aliases (CNAME) were followed; lower case, no dot at the end
-	Authentic bool          // DNSSEC vouches for it, negative answers included
-	TTL       time.Duration // how long it may be kept from now on; 0: not at all
+	Name      string // whose records they are, once aliases (CNAME) were followed; lower case, no dot at the end
+	Authentic bool   // DNSSEC vouches for it, negative answers included
+	// OwnAuthentic is true when DNSSEC vouches for what is at the name asked for, be it an alias whose target it does not
+	// vouch for (RFC 7672 2.2.2).
+	OwnAuthentic bool
+	TTL          time.Duration // how long it may be kept from now on; 0: not at all
 }
 
 // MX is one host that takes a domain's mail.

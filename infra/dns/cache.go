@@ -88,6 +88,9 @@ func cost(key cacheKey, s set) int {
 	for _, t := range s.texts {
 		n += header + len(t)
 	}
+	for _, r := range s.tlsa {
+		n += header + len(r.Data)
+	}
 	return n
 }
 

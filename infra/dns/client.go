@@ -46,6 +46,8 @@ type Client struct {
 	mu     sync.Mutex // guards closed against work.Add
 	closed bool
 	work   sync.WaitGroup
+
+	validator *validator // nil: DNSSEC is what trusted servers say
 }
 
 var _ Resolver = (*Client)(nil)

@@ -30,9 +30,12 @@ func (c *Client) resolve(ctx context.Context, name string, k kind) (set, error) 
 	ctx, cancel := context.WithTimeout(ctx, maxResolve)
 	defer cancel()
 	servers := c.servers()
-	at, authentic, ttl := name, true, maxTTL
-	for range maxQuestions {
-		r, err := c.exchange(ctx, servers, at, k)
+	if c.validator != nil && !servers.trusted && k != kindPTR { // what an address claims proves nothing anyway
+		return c.validator.set(ctx, name, k)
+	}
+	at, authentic, ttl, own := name, true, maxTTL, false
+	for n := range maxQuestions {
+		r, err := c.exchange(ctx, servers, func() *wire.Msg { return question(at, k) })
 		if err != nil {
 			return set{}, unavailable(name, k, err)
 		}
@@ -41,9 +44,12 @@ func (c *Client) resolve(ctx context.Context, name string, k kind) (set, error) 
 			return set{}, unavailable(name, k, err)
 		}
 		authentic = authentic && r.msg.AuthenticatedData && r.trusted
+		if n == 0 {
+			own = authentic
+		}
 		ttl = min(ttl, s.ttl)
 		if !more {
-			s.authentic, s.ttl = authentic, ttl
+			s.authentic, s.ttl, s.own = authentic, ttl, own
 			return s, nil
 		}
 		at = s.name
@@ -81,13 +87,14 @@ type reply struct {
 	trusted bool // the way to the server cannot be forged
 }
 
-// exchange asks the servers in order, all of them up to rounds times, until one gives a usable answer.
-func (c *Client) exchange(ctx context.Context, u upstream, name string, k kind) (reply, error) {
+// exchange asks the servers in order, all of them up to rounds times, until one gives a usable answer. ask makes the
+// query anew for each.
+func (c *Client) exchange(ctx context.Context, u upstream, ask func() *wire.Msg) (reply, error) {
 	err := errors.New("no name server is configured")
 	for range u.rounds {
 		for _, server := range u.servers {
 			var msg *wire.Msg
-			if msg, err = c.askServer(ctx, server, u.timeout, question(name, k)); err == nil {
+			if msg, err = c.askServer(ctx, server, u.timeout, ask()); err == nil {
 				return reply{msg, u.trusted || server.Addr().Unmap().IsLoopback()}, nil
 			}
 			err = fmt.Errorf("name server %s: %w", server, err)
@@ -100,7 +107,7 @@ func (c *Client) exchange(ctx context.Context, u upstream, name string, k kind) 
 }
 
 var wireTypes = [...]uint16{kindMX: wire.TypeMX, kindA: wire.TypeA, kindAAAA: wire.TypeAAAA, kindTXT: wire.TypeTXT,
-	kindPTR: wire.TypePTR, kindCNAME: wire.TypeCNAME}
+	kindPTR: wire.TypePTR, kindTLSA: wire.TypeTLSA, kindCNAME: wire.TypeCNAME}
 
 func question(name string, k kind) *wire.Msg {
 	q := new(wire.Msg)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/postrider/postrider/mail"
+	"github.com/postrider/postrider/proto/dane"
 )
 
 // kind is a type of record that mail asks for.
@@ -20,11 +21,12 @@ const (
 	kindAAAA
 	kindTXT
 	kindPTR
+	kindTLSA
 	kindCNAME // only in zones and answers, never asked for
 )
 
 func (k kind) String() string {
-	return [...]string{"MX", "A", "AAAA", "TXT", "PTR", "CNAME"}[k]
+	return [...]string{"MX", "A", "AAAA", "TXT", "PTR", "TLSA", "CNAME"}[k]
 }
 
 // set is the records of one kind at one name, aliases followed. It is shared by all who ask: never changed.
@@ -34,7 +36,9 @@ type set struct {
 	mx        []MX
 	addrs     []netip.Addr
 	texts     []string // TXT; PTR's names
+	tlsa      []dane.Record
 	authentic bool
+	own       bool // what is at the name asked for is authentic
 	ttl       time.Duration
 }
 
@@ -53,7 +57,7 @@ type front struct {
 }
 
 func answer[T any](s set, value T) Answer[T] {
-	a := Answer[T]{Status: s.status, Name: s.name, Authentic: s.authentic, TTL: s.ttl}
+	a := Answer[T]{Status: s.status, Name: s.name, Authentic: s.authentic, OwnAuthentic: s.own, TTL: s.ttl}
 	if s.status == Found {
 		a.Value = value
 	}
@@ -105,7 +109,8 @@ func (f *front) implicit(ctx context.Context, none set) (Answer[[]MX], error) {
 	if err != nil {
 		return Answer[[]MX]{}, err
 	}
-	a := Answer[[]MX]{Status: NoData, Name: none.name, Authentic: none.authentic && addrs.Authentic, TTL: min(none.ttl, addrs.TTL)}
+	a := Answer[[]MX]{Status: NoData, Name: none.name, Authentic: none.authentic && addrs.Authentic,
+		OwnAuthentic: none.own && addrs.OwnAuthentic, TTL: min(none.ttl, addrs.TTL)}
 	if addrs.Status == Found {
 		a.Status = Implicit
 		a.Value = []MX{{Host: none.name}}
@@ -144,11 +149,11 @@ func (f *front) Addresses(ctx context.Context, host string) (Answer[[]netip.Addr
 		return oneFamily(v4.set, v6.err)
 	case v4.status == NoName && v6.status == NoName:
 		a := answer[[]netip.Addr](v4.set, nil)
-		a.Authentic, a.TTL = v4.authentic && v6.authentic, min(v4.ttl, v6.ttl)
+		a.Authentic, a.OwnAuthentic, a.TTL = v4.authentic && v6.authentic, v4.own && v6.own, min(v4.ttl, v6.ttl)
 		return a, nil
 	}
 	a := Answer[[]netip.Addr]{Status: NoData, Name: v4.name, Value: slices.Concat(v6.addrs, v4.addrs),
-		Authentic: v4.authentic && v6.authentic, TTL: min(v4.ttl, v6.ttl)}
+		Authentic: v4.authentic && v6.authentic, OwnAuthentic: v4.own && v6.own, TTL: min(v4.ttl, v6.ttl)}
 	if len(a.Value) > 0 {
 		a.Status = Found
 	}
@@ -161,7 +166,7 @@ func oneFamily(known set, err error) (Answer[[]netip.Addr], error) {
 		return Answer[[]netip.Addr]{}, err
 	}
 	a := answer(known, slices.Clone(known.addrs))
-	a.Authentic = false
+	a.Authentic, a.OwnAuthentic = false, false
 	return a, nil
 }
 

@@ -48,7 +48,7 @@ func FuzzRead(f *testing.F) {
 			if s.ttl < 0 || s.ttl > maxTTL || more && s.status != NoAnswer || !more && s.status == NoAnswer {
 				t.Fatalf("%v: %+v", k, s)
 			}
-			if n := len(s.mx) + len(s.addrs) + len(s.texts); (s.status == Found) != (n > 0) {
+			if n := len(s.mx) + len(s.addrs) + len(s.texts) + len(s.tlsa); (s.status == Found) != (n > 0) {
 				t.Fatalf("%v: %s with %d records", k, s.status, n)
 			}
 			for _, host := range (&front{shuffle: func(int, func(i, j int)) {}}).order(s.mx) {

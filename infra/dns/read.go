@@ -1,10 +1,13 @@
 package dns
 
 import (
+	"encoding/hex"
 	"strings"
 	"time"
 
 	wire "github.com/miekg/dns"
+
+	"github.com/postrider/postrider/proto/dane"
 )
 
 // Bounds on what servers say about how long an answer is good.
@@ -76,6 +79,11 @@ func (s *set) add(rr wire.RR, k kind) bool {
 	case *wire.TXT:
 		if k == kindTXT {
 			s.texts = append(s.texts, unescape(rr.Txt))
+			return true
+		}
+	case *wire.TLSA:
+		if data, err := hex.DecodeString(rr.Certificate); err == nil && k == kindTLSA {
+			s.tlsa = append(s.tlsa, dane.Record{Usage: dane.Usage(rr.Usage), Selector: dane.Selector(rr.Selector), Matching: dane.Matching(rr.MatchingType), Data: data})
 			return true
 		}
 	case *wire.PTR:

@@ -188,11 +188,11 @@ func (v *validator) set(ctx context.Context, name string, k kind) (set, error) {
 	if err != nil {
 		return set{}, unavailable(name, k, err)
 	}
-	s := set{name: text(f.name), authentic: f.secure, ttl: f.ttl, status: f.status}
+	s := set{name: text(f.name), authentic: f.secure, ttl: f.ttl, own: f.ownSecure, status: f.status}
 	for _, rr := range f.rrs {
 		s.add(rr, k)
 	}
-	if s.status == Found && len(s.mx)+len(s.addrs)+len(s.texts) == 0 {
+	if s.status == Found && len(s.mx)+len(s.addrs)+len(s.texts)+len(s.tlsa) == 0 {
 		s.status = NoData // records that none can use
 	}
 	return s, nil
