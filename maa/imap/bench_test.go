@@ -132,3 +132,16 @@ func BenchmarkIdleMemory(b *testing.B) {
 		b.ReportMetric(float64(idleMemory(b, w, 1000)), "octets/session")
 	}
 }
+
+// BenchmarkStore sets a flag on all of 10,000 messages, and takes it off.
+func BenchmarkStore(b *testing.B) {
+	w := newWorld(b, nil)
+	w.many(10_000)
+	r := w.in()
+	_ = r.SetDeadline(time.Now().Add(10 * time.Minute))
+	r.do("b SELECT INBOX", "b OK")
+	for b.Loop() {
+		r.do(`c STORE 1:* +FLAGS.SILENT (\Flagged)`, "c OK")
+		r.do(`d STORE 1:* -FLAGS.SILENT (\Flagged)`, "d OK")
+	}
+}

@@ -65,8 +65,30 @@ func (s *session) cmdAppend(ctx context.Context, c *call, a *wire.Append) (reply
 	if err != nil {
 		return intoMissing(s.refuse(c, err)), nil
 	}
-	c.changed = s.box != nil && s.box.id == box.ID
-	return okCode(appendUID(rc), "appended"), nil
+	if s.box != nil && s.box.id == box.ID {
+		c.changed, err = s.appended(set, rc)
+	}
+	return okCode(appendUID(rc), "appended"), err
+}
+
+// appended tells the client of what it appended to the mailbox it has selected. It is true where others changed the mailbox meanwhile, and
+// the store must be asked.
+func (s *session) appended(set mail.ChangeSet, rc mail.Receipt) (ask bool, err error) {
+	before := len(s.box.entries)
+	for i, r := range rc.Results {
+		if ask = !s.box.follows(r.ModSeq); ask {
+			break
+		}
+		if _, err = s.box.put(r.UID, set.Changes[i].(mail.AddMessage).Flags, r.ModSeq); err != nil {
+			return false, err
+		}
+		s.box.advance(r.ModSeq)
+	}
+	if len(s.box.entries) > before {
+		s.tellExists()
+		s.tellFlagNames()
+	}
+	return ask, nil
 }
 
 // maxSummaries bounds what is held of the structures of all messages of one APPEND.

@@ -26,17 +26,32 @@ func (s *session) cmdExpunge(ctx context.Context, c *call) (reply, error) {
 	if len(uids) == 0 || len(v.entries) == 0 {
 		return ok("nothing to expunge"), nil
 	}
-	_, err := s.commit(ctx, mail.Expunge{Account: s.account.ID, Mailbox: v.id, UIDs: uids, OnlyDeleted: true})
+	rc, err := s.commit(ctx, mail.Expunge{Account: s.account.ID, Mailbox: v.id, UIDs: uids, OnlyDeleted: true})
 	if err != nil {
 		return reply{}, err
 	}
-	if err := s.update(ctx, true); err != nil {
-		return reply{}, err
+	if !s.expunged(rc.Results[0]) {
+		if err := s.update(ctx, true); err != nil {
+			return reply{}, err
+		}
 	}
 	if s.condstore { // RFC 7162 3.2.7
 		return okCode(fmt.Sprintf("HIGHESTMODSEQ %d", v.highest()), "expunged"), nil
 	}
 	return ok("expunged"), nil
+}
+
+// expunged tells the client what its own command took out of the selected mailbox, unless somebody else's changes may lie between: it is
+// false then, and the store must be asked.
+func (s *session) expunged(r mail.Result) bool {
+	v := s.box
+	if len(r.Expunged) == 0 || !v.follows(r.ModSeq) {
+		return false
+	}
+	v.gone = wire.Merge(append(v.gone, v.known(r.Expunged)...))
+	v.advance(r.ModSeq)
+	s.tellGone()
+	return true
 }
 
 // readOnly answers a change to a mailbox that was opened with EXAMINE (RFC 9051 6.3.3).

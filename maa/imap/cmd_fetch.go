@@ -13,12 +13,18 @@ import (
 // fetch is one FETCH on its way.
 type fetch struct {
 	s        *session
+	c        *call
 	items    []wire.FetchItem
 	need     need
 	envelope bool // of a summary, no more than the envelope is asked for
 	seen     bool // \Seen is set on what is fetched
 
+	src   source // of the message that is being answered for
+	parts []part
+	read  message.EnvelopeReader
+
 	sent   []mail.UIDRange // to become \Seen
+	marked []uint32        // UIDs that became so
 	failed int             // messages that could not be read
 	first  error           // why the first of them could not
 }
@@ -28,7 +34,7 @@ func (s *session) cmdFetch(ctx context.Context, c *call, a *wire.Fetch) (reply, 
 	if a.Vanished && !s.qresync {
 		return bad("VANISHED needs QRESYNC to be enabled"), nil
 	}
-	f := s.newFetch(a, c.head.UID)
+	f := s.newFetch(a, c)
 	spans, err := s.resolve(a.Set, c.head.UID)
 	if err != nil {
 		return reply{}, err
@@ -57,7 +63,6 @@ func (s *session) cmdFetch(ctx context.Context, c *call, a *wire.Fetch) (reply, 
 			}
 		}
 	}
-	c.changed = f.seen
 	return f.done(), nil
 }
 
@@ -78,13 +83,13 @@ func (s *session) fetchBroken(c *call, err error) (reply, error) {
 }
 
 // newFetch works out what has to be read.
-func (s *session) newFetch(a *wire.Fetch, uid bool) *fetch {
-	f := &fetch{s: s, envelope: true}
+func (s *session) newFetch(a *wire.Fetch, c *call) *fetch {
+	f := &fetch{s: s, c: c, envelope: true}
 	has := make(map[wire.Item]bool)
 	for _, it := range a.Items {
 		has[it.Item] = true
 	}
-	if uid && !has[wire.ItemUID] { // RFC 9051 6.4.9
+	if c.head.UID && !has[wire.ItemUID] { // RFC 9051 6.4.9
 		f.items = append(f.items, wire.FetchItem{Item: wire.ItemUID})
 	}
 	f.items = append(f.items, a.Items...)
@@ -94,11 +99,14 @@ func (s *session) newFetch(a *wire.Fetch, uid bool) *fetch {
 	if a.Changed && !has[wire.ItemModSeq] { // RFC 7162 3.1.4.1
 		f.items = append(f.items, wire.FetchItem{Item: wire.ItemModSeq})
 	}
+	either := false // the placement or the message has it
 	for _, it := range f.items {
 		switch it.Item {
 		case wire.ItemUID, wire.ItemFlags, wire.ItemModSeq:
-		case wire.ItemInternalDate, wire.ItemSaveDate, wire.ItemSize, wire.ItemEmailID, wire.ItemThreadID:
+		case wire.ItemInternalDate, wire.ItemSaveDate:
 			f.need.placement = true
+		case wire.ItemSize, wire.ItemEmailID, wire.ItemThreadID:
+			either = true
 		case wire.ItemEnvelope:
 			f.need.message = true
 		default:
@@ -108,6 +116,8 @@ func (s *session) newFetch(a *wire.Fetch, uid bool) *fetch {
 			f.seen = f.seen || sets && !it.Section.Peek && !s.box.readOnly
 		}
 	}
+	f.need.placement = f.need.placement || either && !f.need.message
+	f.parts = make([]part, len(f.items))
 	return f
 }
 
@@ -115,6 +125,9 @@ func (s *session) newFetch(a *wire.Fetch, uid bool) *fetch {
 func (f *fetch) some(ctx context.Context, from, to int) (int, error) {
 	if f.s.c.stop.Err() != nil {
 		return 0, errStopping
+	}
+	if f.need == (need{}) {
+		return f.known(from, min(to, from+loadSize))
 	}
 	items, err := f.s.load(ctx, from, to, f.need)
 	if err != nil {
@@ -128,10 +141,36 @@ func (f *fetch) some(ctx context.Context, from, to int) (int, error) {
 			return 0, errStopping
 		}
 	}
-	if err := f.s.flush(); err != nil {
-		return 0, err
+	if from += len(items); from < to {
+		if err := f.s.flush(); err != nil {
+			return 0, err
+		}
 	}
-	return from + len(items), f.markSeen(ctx)
+	return from, f.markSeen(ctx)
+}
+
+// known answers with what the view has, and gives where to go on.
+func (f *fetch) known(from, to int) (int, error) {
+	e, v := f.s.enc, f.s.box
+	for i := from; i < to; i++ {
+		entry := v.entries[i]
+		e.Raw("* ").Number(uint64(i + 1)).Raw(" FETCH (")
+		for k := range f.items {
+			if k > 0 {
+				e.SP()
+			}
+			switch f.items[k].Item {
+			case wire.ItemUID:
+				e.Raw("UID ").Number(uint64(entry.uid))
+			case wire.ItemFlags:
+				e.Raw("FLAGS ").Raw(v.words(entry))
+			case wire.ItemModSeq:
+				e.Raw("MODSEQ (").Number(entry.modseq).Raw(")")
+			}
+		}
+		e.Raw(")").CRLF()
+	}
+	return to, nil
 }
 
 // one answers for one message. What cannot be read costs this message's answer alone; it gives an error only when the
@@ -141,19 +180,19 @@ func (f *fetch) one(ctx context.Context, it *item) error {
 		f.fail(mail.Errorf(mail.NotFound, "the message was expunged by another session"))
 		return nil
 	}
-	src := &source{ctx: ctx, s: f.s, m: &it.message, room: maxKept}
+	f.src = source{ctx: ctx, s: f.s, m: &it.message, room: maxKept}
+	src := &f.src
 	defer src.close()
-	parts, err := f.prepare(src)
-	if err != nil {
+	if err := f.prepare(src); err != nil {
 		f.fail(err)
 		return nil
 	}
 	e := f.s.enc.Raw("* ").Number(uint64(it.index + 1)).Raw(" FETCH (")
-	for i, want := range f.items {
+	for i := range f.items {
 		if i > 0 {
 			e.SP()
 		}
-		if err := f.write(it, src, want, parts[i]); err != nil {
+		if err := f.write(it, src, &f.items[i], &f.parts[i]); err != nil {
 			return err
 		}
 	}
@@ -183,27 +222,28 @@ type part struct {
 }
 
 // prepare makes the items of a message ready before a word of the answer is written.
-func (f *fetch) prepare(src *source) ([]part, error) {
-	parts := make([]part, len(f.items))
-	for i, it := range f.items {
+func (f *fetch) prepare(src *source) error {
+	clear(f.parts)
+	for i := range f.items {
+		p := &f.parts[i]
 		var err error
-		switch it.Item {
+		switch it := &f.items[i]; it.Item {
 		case wire.ItemEnvelope:
 			if f.envelope {
-				parts[i].env, err = message.DecodeEnvelope(src.m.Summary)
-			} else if parts[i].root, err = src.tree(); err == nil {
-				parts[i].env = parts[i].root.Envelope
+				p.env, err = f.read.Read(src.m.Summary)
+			} else if p.root, err = src.tree(); err == nil {
+				p.env = p.root.Envelope
 			}
 		case wire.ItemBody, wire.ItemBodyStructure:
-			parts[i].root, err = src.tree()
+			p.root, err = src.tree()
 		case wire.ItemSection, wire.ItemBinary, wire.ItemBinarySize:
-			parts[i].content, err = src.section(it)
+			p.content, err = src.section(*it)
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return parts, nil
+	return nil
 }
 
 // section finds and measures a section.
@@ -219,14 +259,14 @@ func (src *source) section(it wire.FetchItem) (*measured, error) {
 }
 
 // write writes one item of the answer (RFC 9051 7.5.2).
-func (f *fetch) write(it *item, src *source, want wire.FetchItem, p part) error {
+func (f *fetch) write(it *item, src *source, want *wire.FetchItem, p *part) error {
 	e := f.s.enc
 	entry := f.s.box.entries[it.index]
 	switch want.Item {
 	case wire.ItemUID:
 		e.Raw("UID ").Number(uint64(entry.uid))
 	case wire.ItemFlags:
-		e.Raw("FLAGS ").Words(f.s.box.flags(entry).Names())
+		e.Raw("FLAGS ").Raw(f.s.box.words(entry))
 	case wire.ItemModSeq:
 		e.Raw("MODSEQ (").Number(entry.modseq).Raw(")")
 	case wire.ItemInternalDate:
@@ -234,11 +274,11 @@ func (f *fetch) write(it *item, src *source, want wire.FetchItem, p part) error 
 	case wire.ItemSaveDate:
 		e.Raw("SAVEDATE ").DateTime(it.placement.Saved)
 	case wire.ItemSize:
-		e.Raw("RFC822.SIZE ").Number(uint64(it.placement.Size))
+		e.Raw("RFC822.SIZE ").Number(uint64(it.size()))
 	case wire.ItemEmailID:
-		e.Raw("EMAILID (").Raw(emailID(it.placement.Email)).Raw(")")
+		e.Raw("EMAILID (").Raw(emailID(it.email())).Raw(")")
 	case wire.ItemThreadID:
-		e.Raw("THREADID (").Raw(threadID(it.placement.Thread)).Raw(")")
+		e.Raw("THREADID (").Raw(threadID(it.thread())).Raw(")")
 	case wire.ItemEnvelope:
 		e.Raw("ENVELOPE ").Envelope(p.env)
 	case wire.ItemBody:
@@ -253,13 +293,13 @@ func (f *fetch) write(it *item, src *source, want wire.FetchItem, p part) error 
 		}
 		e.Number(uint64(p.content.size))
 	default:
-		return f.literal(src, want, p.content)
+		return f.literal(want, p.content)
 	}
 	return nil
 }
 
 // literal writes a section as a literal, straight from the store.
-func (f *fetch) literal(src *source, want wire.FetchItem, m *measured) error {
+func (f *fetch) literal(want *wire.FetchItem, m *measured) error {
 	e := f.s.enc.Section(want.Item, want.Section).SP()
 	if m == nil {
 		e.Raw("NIL")
@@ -272,14 +312,20 @@ func (f *fetch) literal(src *source, want wire.FetchItem, m *measured) error {
 	return m.writeTo(f.s.c.bw)
 }
 
-// markSeen sets \Seen on what was sent. The client is told by the update at the end of the command.
+// markSeen sets \Seen on what was sent. The client is told at the end.
 func (f *fetch) markSeen(ctx context.Context) error {
 	if len(f.sent) == 0 {
 		return nil
 	}
 	s := f.s
-	_, err := s.commit(ctx, mail.SetFlags{Account: s.account.ID, Mailbox: s.box.id, UIDs: f.sent, Op: mail.FlagsAdd,
-		Flags: mail.Flags{Bits: mail.Seen}})
+	set := mail.SetFlags{Account: s.account.ID, Mailbox: s.box.id, UIDs: f.sent, Op: mail.FlagsAdd, Flags: mail.Flags{Bits: mail.Seen}}
+	_, err := s.setFlags(ctx, f.c, set, func(p mail.Placement) error {
+		what, err := s.box.put(p.UID, p.Flags, p.ModSeq)
+		if what == changed {
+			f.marked = append(f.marked, p.UID)
+		}
+		return err
+	})
 	f.sent = f.sent[:0:0]
 	if err != nil { // the messages were sent all the same
 		s.log.Warn("fetched messages could not be marked as seen", "err", err)
@@ -287,8 +333,14 @@ func (f *fetch) markSeen(ctx context.Context) error {
 	return nil
 }
 
-// done is the answer.
+// done is the answer. Before it the client is told what became \Seen.
 func (f *fetch) done() reply {
+	f.s.tellFlagNames()
+	for _, uid := range f.marked {
+		if i, ok := f.s.box.find(uid); ok {
+			f.s.tellFlags(i)
+		}
+	}
 	switch {
 	case f.failed == 0:
 		return ok("fetched")

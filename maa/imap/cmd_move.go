@@ -27,6 +27,6 @@ func (s *session) cmdMove(ctx context.Context, c *call, a *wire.Copy) (reply, er
 		return no("EXPUNGEISSUED", "the messages are gone"), nil
 	}
 	s.untagged("OK [" + copyUID(rc.Results[0]) + "] moved")
-	c.changed = true
+	c.changed = !s.expunged(rc.Results[0])
 	return ok("done"), nil
 }

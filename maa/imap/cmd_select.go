@@ -18,18 +18,16 @@ func (s *session) cmdSelect(ctx context.Context, c *call, a *wire.Select) (reply
 		s.deselect() // also when the command fails (RFC 9051 6.3.2)
 		s.untagged("OK [CLOSED] the mailbox selected before is closed")
 	}
+	// News is watched for before the mailbox is read, so that none falls in between.
+	news, stop := s.cfg.Bus.Watch(mail.Topic{Kind: mail.TopicAccount, Account: s.account.ID})
 	box, err := s.mailbox(ctx, a.Mailbox)
 	if err != nil {
+		stop()
 		return reply{}, err
 	}
-	v := &view{id: box.ID, name: box.Name, uidValidity: box.UIDValidity, readOnly: c.head.Name == "EXAMINE"}
-	// News is watched for before the mailbox is read, so that none falls in between.
-	v.news, v.stop = s.cfg.Bus.Watch(mail.Topic{Kind: mail.TopicAccount, Account: s.account.ID})
-	if box, err = s.cfg.Mailboxes.Mailbox(ctx, s.account.ID, box.ID); err == nil {
-		err = v.load(ctx, s.cfg.Mailboxes, box)
-	}
-	if err != nil {
-		v.stop()
+	v := &view{id: box.ID, name: box.Name, uidValidity: box.UIDValidity, readOnly: c.head.Name == "EXAMINE", news: news, stop: stop}
+	if err := s.srv.hot.open(ctx, v, s.cfg.Mailboxes, box); err != nil {
+		stop()
 		return reply{}, err
 	}
 	s.box, s.saved = v, nil
@@ -53,6 +51,7 @@ func (s *session) deselect() {
 		return
 	}
 	s.box.stop()
+	s.srv.hot.keep(s.box)
 	s.box, s.saved = nil, nil
 }
 
@@ -87,7 +86,10 @@ func (s *session) tellSelected(box mail.Mailbox) {
 // flagNames are the flags of the mailbox: those with a meaning, and the keywords in use.
 func (v *view) flagNames() []string {
 	names := slices.Clone(systemFlags)
-	words := make([]string, 0, len(v.keywords))
+	var words []string
+	if v.index == nil && slices.ContainsFunc(v.sets, func(f flagSet) bool { return f.Keywords != "" }) {
+		v.indexSets()
+	}
 	for w := range v.keywords {
 		words = append(words, w)
 	}

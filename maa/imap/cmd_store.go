@@ -2,6 +2,7 @@ package imap
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/postrider/postrider/mail"
@@ -82,38 +83,89 @@ func batches(spans []span, n int) func(yield func([]span) bool) {
 
 var flagOps = map[wire.StoreOp]mail.FlagsOp{wire.StoreAdd: mail.FlagsAdd, wire.StoreRemove: mail.FlagsRemove, wire.StoreReplace: mail.FlagsReplace}
 
-// storeSome changes one batch and tells the client of it. It gives the UIDs that the condition held back.
+// storeSome changes one batch and tells the client of it. It gives the UIDs that the client's condition held back.
 func (s *session) storeSome(ctx context.Context, c *call, a *wire.Store, flags mail.Flags, part []span) ([]wire.Range, error) {
 	v := s.box
-	op := flagOps[a.Op]
-	rc, err := s.commit(ctx, mail.SetFlags{Account: s.account.ID, Mailbox: v.id, UIDs: v.uidRanges(part), Op: op, Flags: flags,
-		CheckModSeq: a.Conditional, UnchangedSince: a.UnchangedSince})
+	set := mail.SetFlags{Account: s.account.ID, Mailbox: v.id, UIDs: v.uidRanges(part), Op: flagOps[a.Op], Flags: flags,
+		CheckModSeq: a.Conditional, UnchangedSince: a.UnchangedSince}
+	told := func(p mail.Placement) error { return s.tellStored(a, set.Op, flags, p) }
+	left, err := s.setFlags(ctx, c, set, told)
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range rc.Results[0].Placements {
-		i, ok := v.find(p.UID)
-		if !ok {
-			continue
-		}
-		expected := combine(v.flags(v.entries[i]), op, flags)
-		if _, err := v.put(p); err != nil {
-			return nil, err
-		}
-		s.tellFlagNames()
-		// What somebody else changed meanwhile is told even to who asked for silence (RFC 9051 6.4.6).
-		if !a.Silent || expected != p.Flags {
-			s.tellFlags(i)
-		} else if s.condstore {
-			e := v.entries[i]
-			s.enc.Raw("* ").Number(uint64(i + 1)).Raw(" FETCH (UID ").Number(uint64(e.uid)).Raw(" MODSEQ (").Number(e.modseq).Raw("))").CRLF()
+	var out []wire.Range
+	for _, r := range left {
+		out = append(out, wire.Range{First: r.First, Last: r.Last})
+	}
+	return out, nil
+}
+
+// tellStored takes a message whose flags were set into the view, and tells the client what it must know of it.
+func (s *session) tellStored(a *wire.Store, op mail.FlagsOp, flags mail.Flags, p mail.Placement) error {
+	v := s.box
+	i, ok := v.find(p.UID)
+	if !ok {
+		return nil
+	}
+	expected := combine(v.flags(v.entries[i]), op, flags)
+	if _, err := v.put(p.UID, p.Flags, p.ModSeq); err != nil {
+		return err
+	}
+	s.tellFlagNames()
+	// What somebody else changed meanwhile is told even to who asked for silence (RFC 9051 6.4.6).
+	if !a.Silent || expected != p.Flags {
+		s.tellFlags(i)
+	} else if s.condstore {
+		e := v.entries[i]
+		s.enc.Raw("* ").Number(uint64(i + 1)).Raw(" FETCH (UID ").Number(uint64(e.uid)).Raw(" MODSEQ (").Number(e.modseq).Raw("))").CRLF()
+	}
+	return nil
+}
+
+// setFlags changes flags in the selected mailbox and hands each message it was to change to told. It gives those that the condition
+// of set held back. Where nobody else changed the mailbox meanwhile the view has everything then; else catchUp
+// will ask the store.
+//
+// To know that, a change without a condition is tried with one: nothing may have changed since the view was last brought up to
+// date. What did change is set in a second change set.
+func (s *session) setFlags(ctx context.Context, c *call, set mail.SetFlags, told func(mail.Placement) error) ([]mail.UIDRange, error) {
+	v := s.box
+	asked := set.CheckModSeq
+	if !asked {
+		set.CheckModSeq, set.UnchangedSince = true, v.seen
+	}
+	r, err := s.setOnce(ctx, set, told)
+	if err != nil {
+		return nil, err
+	}
+	ours := slices.ContainsFunc(r.Placements, func(p mail.Placement) bool { return p.ModSeq == r.ModSeq })
+	switch {
+	case asked && set.UnchangedSince > v.seen, ours && !v.follows(r.ModSeq):
+		c.changed = true
+	case ours:
+		v.advance(r.ModSeq)
+	}
+	if asked || len(r.Unchanged) == 0 {
+		return r.Unchanged, nil
+	}
+	c.changed = true
+	set.CheckModSeq, set.UIDs = false, r.Unchanged
+	_, err = s.setOnce(ctx, set, told)
+	return nil, err
+}
+
+func (s *session) setOnce(ctx context.Context, set mail.SetFlags, told func(mail.Placement) error) (mail.Result, error) {
+	rc, err := s.commit(ctx, set)
+	if err != nil {
+		return mail.Result{}, err
+	}
+	r := rc.Results[0]
+	for _, p := range r.Placements {
+		if err := told(p); err != nil {
+			return r, err
 		}
 	}
-	var left []wire.Range
-	for _, r := range rc.Results[0].Unchanged {
-		left = append(left, wire.Range{First: r.First, Last: r.Last})
-	}
-	return left, nil
+	return r, nil
 }
 
 func combine(f mail.Flags, op mail.FlagsOp, with mail.Flags) mail.Flags {

@@ -20,7 +20,7 @@ var (
 // Buffers are shared between connections: one that waits for its client has none.
 var (
 	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4<<10) }}
-	writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 16<<10) }}
+	writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 32<<10) }}
 )
 
 // conn is a connection with deadlines on every read and write. It reads as a net.Conn does, what came in while

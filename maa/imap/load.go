@@ -14,6 +14,12 @@ type item struct {
 	found     bool // in the store still
 }
 
+// What placement and message both have is that of whichever was read.
+
+func (it *item) size() int64           { return max(it.placement.Size, it.message.Size) }
+func (it *item) email() mail.EmailID   { return max(it.placement.Email, it.message.ID) }
+func (it *item) thread() mail.ThreadID { return max(it.placement.Thread, it.message.Thread) }
+
 // need says what of a message is to be read.
 type need struct{ placement, message bool }
 
@@ -27,6 +33,9 @@ const (
 // load reads about the entries from index from on, at most up to to. It gives at least one item, and one for each
 // entry in turn.
 func (s *session) load(ctx context.Context, from, to int, what need) ([]item, error) {
+	if ctx.Err() != nil {
+		return nil, mail.Errorf(mail.Unavailable, "the command takes too long: %w", ctx.Err())
+	}
 	v := s.box
 	to = min(to, from+loadSize)
 	items := make([]item, 0, to-from)

@@ -74,9 +74,10 @@ type Config struct {
 	Log               *slog.Logger
 }
 
-// Server serves IMAP. It holds nothing of a connection and may be shared.
+// Server serves IMAP. It holds nothing of a connection, but of mailboxes what the next SELECT can use, and may be shared.
 type Server struct {
 	cfg Config
+	hot *hot
 }
 
 // New makes a server.
@@ -89,7 +90,7 @@ func New(cfg Config) *Server {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{cfg: cfg}
+	return &Server{cfg: cfg, hot: newHot()}
 }
 
 // Serve serves one connection until the client is gone or ctx ends, and closes it. A *tls.Conn is implicit TLS (RFC 8314): its

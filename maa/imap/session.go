@@ -143,6 +143,24 @@ func (s *session) bye(err error) {
 // untagged writes a response that is one line.
 func (s *session) untagged(text string) { s.enc.Raw("* ").Raw(text).CRLF() }
 
+// deadline is a context whose end is looked at and not waited for. A command is many short steps, and looks before each; nothing
+// below it needs a goroutine or a timer to be told of the end.
+type deadline struct {
+	context.Context // never ends
+	at              time.Time
+}
+
+// Deadline gives the end.
+func (d deadline) Deadline() (time.Time, bool) { return d.at, true }
+
+// Err says whether it has come.
+func (d deadline) Err() error {
+	if time.Now().Before(d.at) {
+		return nil
+	}
+	return context.DeadlineExceeded
+}
+
 // call is one command on its way.
 type call struct {
 	head wire.Head
@@ -155,8 +173,7 @@ type call struct {
 
 // one reads and answers one command.
 func (s *session) one(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.Limits.Command)
-	defer cancel()
+	ctx = deadline{ctx, time.Now().Add(s.cfg.Limits.Command)}
 	limits := fullLimits
 	if !s.loggedIn {
 		limits = earlyLimits

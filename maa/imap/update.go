@@ -40,20 +40,25 @@ func (s *session) askGone(ctx context.Context, now uint64) error {
 	if err != nil {
 		return err
 	}
-	last := v.lastUID()
-	for _, r := range gone {
-		if r.First > last {
-			break // came and went unseen
-		}
-		to := r.Last
-		if to == 0 || to > last {
-			to = last
-		}
-		v.gone = append(v.gone, wire.Range{First: r.First, Last: to})
-	}
-	v.gone = wire.Merge(v.gone)
+	v.gone = wire.Merge(append(v.gone, v.known(gone)...))
 	v.goneAt = now
 	return nil
+}
+
+// known gives ranges of UIDs up to the last of the view: what is beyond came and went unseen.
+func (v *view) known(uids []mail.UIDRange) []wire.Range {
+	last := v.lastUID()
+	var out []wire.Range
+	for _, r := range uids {
+		if r.First > last {
+			break
+		}
+		if r.Last == 0 || r.Last > last {
+			r.Last = last
+		}
+		out = append(out, wire.Range{First: r.First, Last: r.Last})
+	}
+	return out
 }
 
 // tellGone takes what was expunged out of the view.
@@ -105,7 +110,7 @@ func (s *session) tellChanged(ctx context.Context, now uint64) error {
 		if err != nil {
 			return err
 		}
-		what, err := v.put(p)
+		what, err := v.put(p.UID, p.Flags, p.ModSeq)
 		if err != nil {
 			return err
 		}
@@ -142,7 +147,7 @@ func (s *session) tellFlagNames() {
 // (RFC 7162 3.1).
 func (s *session) tellFlags(i int) {
 	e := s.box.entries[i]
-	s.enc.Raw("* ").Number(uint64(i + 1)).Raw(" FETCH (UID ").Number(uint64(e.uid)).Raw(" FLAGS ").Words(s.box.flags(e).Names())
+	s.enc.Raw("* ").Number(uint64(i + 1)).Raw(" FETCH (UID ").Number(uint64(e.uid)).Raw(" FLAGS ").Raw(s.box.words(e))
 	if s.condstore {
 		s.enc.Raw(" MODSEQ (").Number(e.modseq).Raw(")")
 	}

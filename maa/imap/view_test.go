@@ -284,9 +284,9 @@ func (m *mirror) compare(w *world, inbox mail.MailboxID) {
 // TestViewSize shows what a session holds of a mailbox of 100,000 messages.
 func TestViewSize(t *testing.T) {
 	t.Parallel()
-	v := &view{index: map[mail.Flags]uint32{}, keywords: map[string]bool{}, entries: make([]entry, 0, 100_000)}
+	v := &view{entries: make([]entry, 0, 100_000)}
 	for uid := uint32(1); uid <= 100_000; uid++ {
-		if _, err := v.put(mail.Placement{UID: uid, ModSeq: uint64(uid), Flags: mail.Flags{Bits: mail.FlagBits(uid % 8)}}); err != nil {
+		if _, err := v.put(uid, mail.Flags{Bits: mail.FlagBits(uid % 8)}, uint64(uid)); err != nil {
 			t.Fatal(err)
 		}
 	}
