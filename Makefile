@@ -9,7 +9,7 @@ RAPIDCHECKS ?= 20000
 # The checker stays out of go.mod: it is no part of the product.
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: demo build deps test format vet check race fuzz bench soak crash interop rfc
+.PHONY: demo build deps test format vet check race fuzz bench bench-peers soak crash interop rfc
 
 # The whole system on loopback with a throw-away directory.
 demo:
@@ -44,6 +44,12 @@ fuzz:
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem $(or $(PACKAGES),./...)
+
+# Postrider against Debian's Postfix and Dovecot, on this machine: an hour or so, as root. It writes the figures of
+# docs/performance.md anew. BENCHFLAGS narrows it: BENCHFLAGS="-works inbound -rounds 3".
+bench-peers:
+	tools/install-bench-deps.sh
+	CGO_ENABLED=0 $(GO) run ./test/load/cmd -out docs/performance.md $(BENCHFLAGS)
 
 interop: deps
 	CGO_ENABLED=0 $(GO) test -count 1 -timeout 15m -v ./test/interop/...

@@ -1,10 +1,11 @@
 #!/bin/sh
 # Installs the Debian packages that the test suites talk to. Silent when all are there. No service is left running:
-# the suites start their own instances with their own directories.
+# the suites start their own instances with their own directories. Given arguments, it installs those packages instead.
 set -eu
 
 packages="swaks msmtp curl mutt isync fetchmail postfix dovecot-imapd openssl ca-certificates
 libnet-ssleay-perl libio-socket-ssl-perl libauthen-sasl-perl"
+[ $# = 0 ] || packages="$*"
 
 command -v dpkg-query >/dev/null 2>&1 || {
 	echo "install-test-deps: this is no Debian system; install by hand what stands for: $packages" >&2
