@@ -20,8 +20,6 @@ import (
 	"github.com/postrider/postrider/test/lab"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
-
 // setting reads a number from the environment.
 func setting(t *testing.T, name string, otherwise int) int {
 	t.Helper()

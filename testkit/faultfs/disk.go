@@ -160,6 +160,25 @@ func (d *Disk) enter(age int) bool {
 	return d.age == age
 }
 
+// Sync makes everything durable, as sync(2) does.
+func (d *Disk) Sync() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.walk(d.root, map[*inode]bool{}, func(n *inode) { n.unsynced = nil })
+	d.syncAllNames()
+}
+
+// Copy is a new disk that holds what a power loss would at least leave of this one. Rules are not copied.
+func (d *Disk) Copy() *Disk {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c := New(d.opt)
+	c.numbers, c.seq, c.space = d.numbers, d.seq, d.space
+	c.root = d.survivor(d.root, &choice{sector: int64(d.opt.Sector)}, &Loss{}, map[*inode]*inode{})
+	c.walk(c.root, map[*inode]bool{}, func(n *inode) { c.used += int64(len(n.data)) })
+	return c
+}
+
 // Unsynced counts the changes that a power loss might take.
 func (d *Disk) Unsynced() (writes, names int) {
 	d.mu.Lock()

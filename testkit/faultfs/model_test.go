@@ -149,6 +149,34 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
+// A copy has what is synced; after Sync nothing is lost.
+func TestCopyAndSync(t *testing.T) {
+	t.Parallel()
+	d := New(Options{})
+	f := mustCreate(t, d, d.root, "f")
+	d.write(f, 0, []byte("old"))
+	d.Sync()
+	d.write(f, 0, []byte("new"))
+	mustCreate(t, d, d.root, "g")
+	c := d.Copy()
+	if text(c.root.entries["f"]) != "old" || c.root.entries["g"] != nil || c.Used() != 3 {
+		t.Errorf("the copy has %v, %q", c.root.list(), text(c.root.entries["f"]))
+	}
+	for seed := range uint64(20) {
+		c := d.Copy()
+		n := mustCreate(t, c, c.root, "h")
+		c.write(n, 0, []byte("h"))
+		c.Sync()
+		c.lose(seed)
+		if text(c.root.entries["h"]) != "h" {
+			t.Errorf("seed %d took what was synced", seed)
+		}
+	}
+	if text(f) != "new" {
+		t.Errorf("the copy changed the disk: %q", text(f))
+	}
+}
+
 // The same seed leaves the same.
 func TestSeedRepeats(t *testing.T) {
 	t.Parallel()
