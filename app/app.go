@@ -21,6 +21,7 @@ import (
 	"github.com/postrider/postrider/mta/queue"
 	"github.com/postrider/postrider/service/directory"
 	"github.com/postrider/postrider/service/intake"
+	"github.com/postrider/postrider/service/search"
 )
 
 // Grace is how long conversations and attempts may go on after the system was told to stop.
@@ -50,6 +51,7 @@ type App struct {
 	auth       *directory.Authenticator
 	intake     *intake.Intake
 	rejections *intake.Rejections
+	search     *search.Service
 	agent      *msa.Agent
 	queue      *queue.Scheduler
 	operations *admin.Operations
@@ -99,6 +101,7 @@ func (a *App) open(ctx context.Context) error {
 	a.people = &directory.Resolver{Directory: a.store, Separator: a.cfg.Accounts.Subaddress}
 	a.auth = directory.NewAuthenticator(a.store, a.clock, secret)
 	a.rejections = intake.NewRejections(a.store, a.clock, a.log.With("role", "service/intake"))
+	a.search = search.New(search.Config{Store: a.store, Mailboxes: a.store, Blobs: a.store, Clock: a.clock, Log: a.log.With("role", "service/search")})
 	a.intake = &intake.Intake{
 		Blobs: a.store, Journal: a.store, Resolver: a.people, Planner: &mda.Planner{Places: a.store, Clock: a.clock}, Clock: a.clock,
 		Hostname: a.cfg.Hostname, QueueLife: a.cfg.Queue.Expire.Std(), Rejections: a.rejections,
@@ -148,6 +151,7 @@ func (a *App) Start(ctx context.Context) error {
 	})
 	a.background(func() { a.rejections.Run(background) })
 	a.background(func() { a.care(background) })
+	a.background(func() { a.search.Run(background) })
 	a.background(func() {
 		if err := a.queue.Run(background); err != nil {
 			a.log.Error("the queue stopped", "error", err)

@@ -68,7 +68,7 @@ const unlimited = 1 << 30
 func (a *App) imapPlans(users *cryptotls.Config) []plan {
 	c := a.cfg.IMAP
 	base := imap.Config{
-		Mailboxes: a.store, Journal: a.store, Blobs: a.store, Bus: a.bus, Clock: a.clock, Authenticator: a.auth,
+		Mailboxes: a.store, Journal: a.store, Blobs: a.store, Bus: a.bus, Search: a.search, Clock: a.clock, Authenticator: a.auth,
 		RequireTLSForAuth: !a.cfg.Lab.AllowAuthWithoutTLS, Log: a.log.With("role", "maa/imap"),
 	}
 	base.Limits.Append = int64(c.MaxMessageSize)

@@ -138,11 +138,14 @@ func (r *result) modSeqOf(a *wire.Search) uint64 {
 	return max(r.first, r.last)
 }
 
-// find searches the view. What can be told from the view is; for what is left open the store is read in batches: placements,
+// find searches the view. What can be told from the view and the search index is; for what is left open the store is read in batches: placements,
 // then summaries, then the messages themselves, each only for messages that need it. It gives nil when the session ended.
 func (s *session) find(ctx context.Context, c *call, a *wire.Search) (*result, error) {
 	m, err := s.compile(a.Key)
 	if err != nil {
+		return nil, err
+	}
+	if err := m.narrow(ctx); err != nil {
 		return nil, err
 	}
 	out := &result{}

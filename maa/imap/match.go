@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/postrider/postrider/mail"
 	wire "github.com/postrider/postrider/proto/imap"
 	"github.com/postrider/postrider/proto/message"
+	"github.com/postrider/postrider/service/search"
 )
 
 // verdict is what a key says of a message as far as the message is known.
@@ -59,6 +59,8 @@ type matcher struct {
 	test       test
 	deepest    level // that a key may need
 	texts      int   // keys that read whole messages
+	asks       []ask // of the keys for texts
+	read       search.Texts
 	unreadable int
 	why        error
 }
@@ -308,78 +310,4 @@ func compareDay(how string, t, day time.Time) bool {
 		return t.Equal(day)
 	}
 	return !t.Before(day)
-}
-
-// headerTest asks whether a field has a text in it, decoded, in any letter case; an empty text asks for the field alone
-// (RFC 9051 6.4.4 HEADER). What the envelope holds is taken from there.
-func (m *matcher) headerTest(k wire.SearchKey) test {
-	m.needs(bySummary)
-	want := fold(k.Value)
-	if get := envelopeField(k.Field); get != nil {
-		return func(c *candidate) verdict {
-			if c.level < bySummary {
-				return open
-			}
-			text, has := get(c.env)
-			return verdictOf(has && strings.Contains(fold(text), want))
-		}
-	}
-	m.needs(byBody)
-	return func(c *candidate) verdict {
-		if c.level < byBody {
-			return open
-		}
-		found, err := c.headerHas(k.Field, want)
-		if err != nil {
-			c.err = err
-		}
-		return verdictOf(found)
-	}
-}
-
-// envelopeField gives how to read a field from an envelope, or nil where that does not tell all of it.
-func envelopeField(name string) func(*message.Envelope) (string, bool) {
-	list := func(get func(*message.Envelope) []message.Address) func(*message.Envelope) (string, bool) {
-		return func(env *message.Envelope) (string, bool) {
-			as := get(env)
-			return addressText(as), len(as) > 0
-		}
-	}
-	switch name {
-	case "FROM":
-		return list(func(e *message.Envelope) []message.Address { return e.From })
-	case "TO":
-		return list(func(e *message.Envelope) []message.Address { return e.To })
-	case "CC":
-		return list(func(e *message.Envelope) []message.Address { return e.Cc })
-	case "BCC":
-		return list(func(e *message.Envelope) []message.Address { return e.Bcc })
-	case "SUBJECT":
-		return func(e *message.Envelope) (string, bool) { return message.DecodeText(e.Subject), e.Subject != "" }
-	case "MESSAGE-ID":
-		return func(e *message.Envelope) (string, bool) { return e.MessageID, e.MessageID != "" }
-	}
-	return nil
-}
-
-// addressText spells addresses in the ways people may search for them.
-func addressText(list []message.Address) string {
-	var out strings.Builder
-	for _, a := range list {
-		if a.Kind != message.AddressMailbox {
-			out.WriteString(message.DecodeText(a.Mailbox))
-			out.WriteString("\n")
-			continue
-		}
-		if a.Name != "" {
-			out.WriteString(message.DecodeText(a.Name))
-			out.WriteString(" ")
-		}
-		out.WriteString("<" + a.Mailbox)
-		if a.Host != "" {
-			out.WriteString("@" + a.Host)
-		}
-		out.WriteString(">\n")
-	}
-	return out.String()
 }

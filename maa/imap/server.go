@@ -58,12 +58,13 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Config is what a server works with. All but TLS, Limits, Clock, Version and Log must be set.
+// Config is what a server works with. All but Search, TLS, Limits, Clock, Version and Log must be set.
 type Config struct {
 	Mailboxes     mail.Mailboxes
 	Journal       mail.Journal
 	Blobs         mail.Blobs
 	Bus           mail.Bus
+	Search        mail.Searcher // narrows searches for texts; nil: messages are read
 	Clock         mail.Clock
 	Authenticator Authenticator
 

@@ -1,110 +1,40 @@
 package imap
 
 import (
-	"bufio"
-	"io"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/postrider/postrider/mail"
 	wire "github.com/postrider/postrider/proto/imap"
 	"github.com/postrider/postrider/proto/message"
+	"github.com/postrider/postrider/proto/textindex"
+	"github.com/postrider/postrider/service/search"
 )
 
-// fold makes texts comparable that differ in letter case alone.
-func fold(s string) string {
-	return strings.Map(foldRune, s)
-}
-
-// foldRune gives one spelling of a letter: the smallest of those Unicode counts as the same.
-func foldRune(r rune) rune {
-	if r < utf8.RuneSelf {
-		if 'A' <= r && r <= 'Z' {
-			r += 'a' - 'A'
-		}
-		return r
-	}
-	return unicode.ToLower(unicode.ToUpper(r))
-}
-
-// maxHeaderSearch bounds how much of one header field is held to search it.
-const maxHeaderSearch = 64 << 10
-
-// headerHas searches the fields of a name in the message's header. With no name it searches all of them.
-func (c *candidate) headerHas(name, want string) (bool, error) {
-	if err := c.src.open(); err != nil {
-		return false, err
-	}
-	root, err := c.src.tree()
-	if err != nil {
-		return false, err
-	}
-	found := false
-	err = eachField(c.src.header(root, true), func(field, value string) bool {
-		if name == "" || strings.EqualFold(field, name) {
-			text := message.DecodeText(value)
-			if name == "" {
-				text = field + ": " + text
+// headerTest asks whether a field has a text in it, decoded, in any letter case; an empty text asks for the field alone
+// (RFC 9051 6.4.4 HEADER). What the envelope holds is taken from there.
+func (m *matcher) headerTest(k wire.SearchKey) test {
+	m.needs(bySummary)
+	known := m.ask(mail.TextQuery{Field: textField(k.Field), Name: k.Field, Text: k.Value})
+	want := textindex.Fold(k.Value)
+	if get := envelopeField(k.Field); get != nil {
+		return func(c *candidate) verdict {
+			if v := known(c); v != open || c.level < bySummary {
+				return v
 			}
-			found = strings.Contains(fold(text), want)
-		}
-		return !found
-	})
-	return found, err
-}
-
-// eachField gives the fields of a header, unfolded, until f says stop. A field beyond maxHeaderSearch is cut.
-func eachField(r io.Reader, f func(name, value string) bool) error {
-	br := bufio.NewReaderSize(r, 4<<10)
-	var field strings.Builder
-	give := func() bool {
-		name, value, ok := strings.Cut(field.String(), ":")
-		field.Reset()
-		return !ok || f(strings.TrimRight(name, " \t"), strings.TrimSpace(value))
-	}
-	start := true
-	for {
-		line, err := br.ReadSlice('\n')
-		if start && len(line) > 0 && line[0] != ' ' && line[0] != '\t' && !give() {
-			return nil
-		}
-		if room := maxHeaderSearch - field.Len(); room > 0 {
-			text := strings.TrimRight(string(line), "\r\n")
-			field.WriteString(text[:min(len(text), room)])
-		}
-		start = err == nil
-		switch {
-		case err == io.EOF:
-			give()
-			return nil
-		case err != nil && err != bufio.ErrBufferFull:
-			return err
+			text, has := get(c.env)
+			return verdictOf(has && strings.Contains(textindex.Fold(text), want))
 		}
 	}
-}
-
-// textTest searches the texts of a message: BODY its parts of type text and the headers of messages within it, TEXT the
-// header as well (RFC 9051 6.4.4). Transfer encodings and charsets are undone.
-func (m *matcher) textTest(k wire.SearchKey) test {
-	want := fold(k.Value)
+	m.needs(byBody)
 	return func(c *candidate) verdict {
-		if c.level < byBody {
-			return open
+		if v := known(c); v != open || c.level < byBody {
+			return v
 		}
-		if want == "" {
-			return yes
+		texts, err := m.open(c)
+		found := false
+		if err == nil {
+			found, err = texts.HeaderHas(k.Field, want)
 		}
-		if k.Op == wire.SearchText {
-			found, err := c.headerHas("", want)
-			if found {
-				return yes
-			}
-			if err != nil {
-				c.err = err
-				return nay
-			}
-		}
-		found, err := c.bodyHas(want)
 		if err != nil {
 			c.err = err
 		}
@@ -112,58 +42,70 @@ func (m *matcher) textTest(k wire.SearchKey) test {
 	}
 }
 
-func (c *candidate) bodyHas(want string) (found bool, err error) {
+// textField is the field of a key for header fields.
+func textField(name string) mail.TextField {
+	if f, ok := envelopeFields[name]; ok {
+		return f
+	}
+	return mail.FieldHeader
+}
+
+var envelopeFields = map[string]mail.TextField{
+	"FROM": mail.FieldFrom, "TO": mail.FieldTo, "CC": mail.FieldCc, "BCC": mail.FieldBcc, "SUBJECT": mail.FieldSubject,
+}
+
+// envelopeField gives how to read a field from an envelope, or nil where that does not tell all of it.
+func envelopeField(name string) func(*message.Envelope) (string, bool) {
+	if name == "MESSAGE-ID" {
+		return func(e *message.Envelope) (string, bool) { return e.MessageID, e.MessageID != "" }
+	}
+	f, ok := envelopeFields[name]
+	if !ok {
+		return nil
+	}
+	return func(e *message.Envelope) (string, bool) { return search.EnvelopeText(e, f) }
+}
+
+// textTest searches the texts of a message: BODY its parts of type text and the headers of messages within it, TEXT the
+// header as well (RFC 9051 6.4.4). Transfer encodings and charsets are undone.
+func (m *matcher) textTest(k wire.SearchKey) test {
+	field := mail.FieldBody
+	if k.Op == wire.SearchText {
+		field = mail.FieldText
+	}
+	known := m.ask(mail.TextQuery{Field: field, Text: k.Value})
+	want := textindex.Fold(k.Value)
+	return func(c *candidate) verdict {
+		if v := known(c); v != open || c.level < byBody {
+			return v
+		}
+		if want == "" {
+			return yes
+		}
+		texts, err := m.open(c)
+		found := false
+		if err == nil && k.Op == wire.SearchText {
+			found, err = texts.HeaderHas("", want)
+		}
+		if err == nil && !found {
+			found, err = texts.BodyHas(want)
+		}
+		if err != nil {
+			c.err = err
+		}
+		return verdictOf(found)
+	}
+}
+
+// open goes to the texts of a candidate.
+func (m *matcher) open(c *candidate) (*search.Texts, error) {
 	if err := c.src.open(); err != nil {
-		return false, err
+		return nil, err
 	}
 	root, err := c.src.tree()
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	root.Walk(func(p *message.Part) bool {
-		if p != root && p.Envelope != nil { // the header of a message within
-			_ = eachField(c.src.header(p, false), func(name, value string) bool {
-				found = found || strings.Contains(fold(name+": "+message.DecodeText(value)), want)
-				return !found
-			})
-		}
-		if mediaType, _ := p.Announced(); !found && mediaType == "text" && len(p.Children) == 0 {
-			var r io.ReadCloser
-			r, err = message.Text(p, func(off, n int64) (io.ReadCloser, error) {
-				return io.NopCloser(c.src.inBody(off, off+n)), nil
-			})
-			if err == nil {
-				found, err = contains(r, want)
-			}
-		}
-		return !found && err == nil
-	})
-	return found, err
-}
-
-// contains searches a text while it is read. want is folded already. A run of white space in the text, such as a line's
-// end, matches as it stands only. Memory does not grow with the text.
-func contains(r io.Reader, want string) (bool, error) {
-	br := bufio.NewReaderSize(r, 8<<10)
-	window := make([]byte, 0, 16<<10+len(want))
-	for {
-		c, _, err := br.ReadRune()
-		if err == nil {
-			window = utf8.AppendRune(window, foldRune(c))
-		}
-		if err == nil && len(window) < cap(window)-utf8.UTFMax {
-			continue
-		}
-		if strings.Contains(string(window), want) {
-			return true, nil
-		}
-		if err == io.EOF {
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		keep := min(len(window), len(want)-1)
-		window = append(window[:0], window[len(window)-keep:]...)
-	}
+	m.read.Set(c.src.m.Prefix, root, c.src.body)
+	return &m.read, nil
 }
