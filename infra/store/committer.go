@@ -12,6 +12,7 @@ import (
 // request is a change set that waits for its commit.
 type request struct {
 	set    mail.ChangeSet
+	told   []telling
 	chore  func(*group) error // of compaction: what to do in place of a set
 	move   []blob.Append      // the records that move with it
 	bodies []*blob.Sealed
@@ -36,7 +37,11 @@ func (s *Store) Commit(ctx context.Context, set mail.ChangeSet) (mail.Receipt, e
 	if len(set.Changes) == 0 {
 		return mail.Receipt{}, nil
 	}
-	r := &request{set: set, answer: make(chan answer, 1)}
+	told, err := tellings(set)
+	if err != nil {
+		return mail.Receipt{}, err
+	}
+	r := &request{set: set, told: told, answer: make(chan answer, 1)}
 	if err := r.pin(s.packs); err != nil {
 		return mail.Receipt{}, err
 	}

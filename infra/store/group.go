@@ -256,7 +256,7 @@ func (g *group) runOne(i int, r *request) error {
 		l.group = l.group || l.set.wrote
 		return err
 	}
-	rec, err := l.run(i, r.set)
+	rec, err := l.run(i, r.set, r.told)
 	if err != nil {
 		return err
 	}

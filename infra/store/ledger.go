@@ -36,7 +36,6 @@ type setState struct {
 	wrote  bool
 	more   map[mail.BlobID]int64 // references to add to bodies that have one
 	first  map[*blob.Sealed]mail.AddMessage
-	keys   map[eventKey]struct{}
 	topics map[mail.Topic]struct{}
 }
 
@@ -88,19 +87,17 @@ func (l *ledger) begin(index int) {
 	s.index, s.wrote = index, false
 	clear(s.more)
 	clear(s.first)
-	clear(s.keys)
 	if len(s.topics) > 0 || s.topics == nil {
 		s.topics = map[mail.Topic]struct{}{}
 	}
 	if s.more == nil {
 		s.more = map[mail.BlobID]int64{}
 		s.first = map[*blob.Sealed]mail.AddMessage{}
-		s.keys = map[eventKey]struct{}{}
 	}
 }
 
 // run makes all changes of a set. The error is a *mail.ChangeError where a condition failed.
-func (l *ledger) run(index int, set mail.ChangeSet) (mail.Receipt, error) {
+func (l *ledger) run(index int, set mail.ChangeSet, told []telling) (mail.Receipt, error) {
 	l.begin(index)
 	for _, c := range set.Changes {
 		if a, ok := c.(mail.AddMessage); ok {
@@ -119,7 +116,11 @@ func (l *ledger) run(index int, set mail.ChangeSet) (mail.Receipt, error) {
 		}
 		r.Results[i] = res
 	}
-	if err := l.addReferences(); err != nil {
+	err := l.addReferences()
+	if err == nil {
+		err = l.tellAll(told)
+	}
+	if err != nil {
 		return mail.Receipt{}, &mail.ChangeError{Index: len(set.Changes) - 1, Err: err}
 	}
 	l.group = l.group || l.set.wrote
@@ -132,7 +133,7 @@ func (l *ledger) apply(c mail.Change) (mail.Result, error) {
 	case mail.AddMessage:
 		return l.addMessage(c)
 	case mail.Record:
-		return l.record(c)
+		return mail.Result{}, nil // written with the set's other events
 	case mail.SetFlags:
 		return l.setFlags(c)
 	case mail.Expunge:

@@ -184,24 +184,19 @@ CREATE INDEX recipient_due ON queued_recipient (due) WHERE due IS NOT NULL;
 CREATE INDEX recipient_route ON queued_recipient (route, due) WHERE due IS NOT NULL;
 CREATE INDEX recipient_lease ON queued_recipient (until, route) WHERE lease > 0;
 
+-- What one change set told of one trace. list is a JSON array of events; id is the number of the first, the others follow. at is the
+-- time of the latest.
 CREATE TABLE event (
 	id         INTEGER PRIMARY KEY,
 	at         INTEGER NOT NULL,
 	trace      TEXT NOT NULL,
-	outcome    TEXT NOT NULL,
 	message_id TEXT NOT NULL,
 	sender     TEXT NOT NULL,
-	recipient  TEXT NOT NULL,
-	account    INTEGER NOT NULL,
-	queue      INTEGER NOT NULL,
-	role       TEXT NOT NULL,
-	peer       TEXT NOT NULL,
-	tls        TEXT NOT NULL,
-	reason     TEXT NOT NULL
+	list       TEXT NOT NULL
 );
 CREATE INDEX event_trace ON event (trace);
 
--- Finds events by the hash of a message id or address. A bucket is a run of event ids, so that all
+-- Finds rows of event by the hash of a message id or address. A bucket is a run of event ids, so that all
 -- writing happens in one small part of the tree however many events there are.
 CREATE TABLE event_key (
 	bucket INTEGER NOT NULL,
