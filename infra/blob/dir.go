@@ -18,8 +18,9 @@ const partSuffix = ".part"
 // ".part" and gets its own name by its first Sync, so that after a crash a file's name
 // tells whether it was ever complete.
 type Dir struct {
-	root string
-	mu   sync.Mutex // guards the making of subdirectories
+	root    string
+	mu      sync.Mutex      // guards the making of subdirectories
+	durable map[string]bool // subdirectories whose names are known to outlive a power failure
 }
 
 // OpenDir opens a bucket in the directory root, which is made when it is missing, and removes what
@@ -28,7 +29,7 @@ func OpenDir(root string) (*Dir, error) {
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return nil, err
 	}
-	d := &Dir{root: root}
+	d := &Dir{root: root, durable: map[string]bool{}}
 	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -60,20 +61,25 @@ func (d *Dir) Create(_ context.Context, name string) (File, error) {
 	return &dirFile{f: f, path: path, part: true}, nil
 }
 
-// makeParent makes a subdirectory and makes its name durable.
+// makeParent makes a subdirectory and makes its name durable. That it exists says nothing: who made it may have been killed before
+// he synced its name, or be about to do so.
 func (d *Dir) makeParent(dir string) error {
 	if dir == d.root {
 		return nil
 	}
-	if _, err := os.Stat(dir); err == nil {
-		return nil
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.durable[dir] {
+		return nil
+	}
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncDir(d.root)
+	if err := syncDir(d.root); err != nil {
+		return err
+	}
+	d.durable[dir] = true
+	return nil
 }
 
 // Open opens a synced pack.
