@@ -295,10 +295,9 @@ func TestChainIsKept(t *testing.T) {
 	all.Wait()
 	counts := func() map[string]int {
 		n := map[string]int{}
-		for _, a := range w.asked {
+		for _, a := range w.questions() {
 			n[a]++
 		}
-		w.asked = nil
 		return n
 	}
 	for what, n := range counts() {

@@ -75,12 +75,13 @@ type world struct {
 
 	mu    sync.Mutex
 	asked []string
+	pack  *sync.Mutex // packing a message writes into its records, which all messages share
 }
 
 // newWorld signs zones, the root first in the list.
 func newWorld(t testing.TB, zones ...worldZone) *world {
 	t.Helper()
-	w := &world{t: t, zones: map[string]*worldZone{}}
+	w := &world{t: t, zones: map[string]*worldZone{}, pack: new(sync.Mutex)}
 	for _, z := range zones {
 		w.zones[z.name] = &z
 		w.order = append(w.order, &z)
@@ -93,7 +94,7 @@ func newWorld(t testing.TB, zones ...worldZone) *world {
 
 // twisted is the same zones behind a name server that lies.
 func (w *world) twisted(t testing.TB, twist func(string, uint16, *wire.Msg) (*wire.Msg, error)) *world {
-	return &world{t: t, zones: w.zones, order: w.order, twist: twist}
+	return &world{t: t, zones: w.zones, order: w.order, twist: twist, pack: w.pack}
 }
 
 func (w *world) build(z *worldZone) {
@@ -279,12 +280,14 @@ func (w *world) ask(_ context.Context, name string, qtype uint16) (*wire.Msg, er
 	m.SetQuestion(name, qtype)
 	m.Response, m.RecursionAvailable = true, true
 	at := wire.CanonicalName(name)
+	w.pack.Lock()
 	for range 8 {
 		if at = w.answer(m, at, qtype); at == "" {
 			break
 		}
 	}
 	packed, err := m.Pack() // as a stranger sees it
+	w.pack.Unlock()
 	if err != nil {
 		return nil, err
 	}
@@ -296,6 +299,15 @@ func (w *world) ask(_ context.Context, name string, qtype uint16) (*wire.Msg, er
 		return w.twist(wire.CanonicalName(name), qtype, m)
 	}
 	return m, nil
+}
+
+// questions are those asked since the last time.
+func (w *world) questions() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	asked := w.asked
+	w.asked = nil
+	return asked
 }
 
 // answer adds what the right zone says about one name, and gives the next name of an alias chain.
