@@ -10,6 +10,12 @@ import (
 // workGrowth names this work in samples.
 const workGrowth = "growth"
 
+// The cases of the work.
+const (
+	emptyStore = "an empty store"
+	fullStore  = "a store of a million messages"
+)
+
 // What the large store holds: messages come to thousand recipients at a time, so that a hundred thousand placements share
 // a hundred bodies; accounts and placements are what there are a million of.
 const (
@@ -56,7 +62,7 @@ func measureGrowth(ctx context.Context, b *Bench) error {
 	each := b.pick(2, 40)
 	for round := range b.Rounds {
 		for i, r := range rigs {
-			s := Sample{Work: workGrowth, Case: []string{"an empty store", "a store of a million messages"}[i], Round: round}
+			s := Sample{Work: workGrowth, Case: []string{emptyStore, fullStore}[i], Round: round}
 			err := b.measure(ctx, r, s, len(names)*each, func(values map[string]float64) error {
 				return sendTimed(ctx, r, watchers[r], timed{names: names, each: each, message: plainMessage(4 << 10), values: values})
 			})

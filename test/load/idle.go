@@ -11,6 +11,8 @@ import (
 // workIdle names this work in samples.
 const workIdle = "idle"
 
+const idleCase = "IMAP, selected and idle"
+
 // measureIdle opens IMAP connections that idle, and measures what memory each costs the server. Dovecot has a process for
 // each of them, so it gets fewer.
 func measureIdle(ctx context.Context, b *Bench) error {
@@ -71,7 +73,7 @@ func idleFor(ctx context.Context, b *Bench, r Rig, users []string, n int) error 
 		return err
 	}
 	values := map[string]float64{PerIdler: float64(after.Now-before.Now) / 1024 / float64(n-first), Memory: float64(after.Now) / (1 << 20)}
-	b.add(Sample{Work: workIdle, Case: "IMAP, selected and idle", System: r.Name(), Values: values})
+	b.add(Sample{Work: workIdle, Case: idleCase, System: r.Name(), Values: values})
 	b.say("%s: %d connections idle", r.Name(), n)
 	return nil
 }

@@ -39,7 +39,7 @@ func measureIMAP(ctx context.Context, b *Bench) error {
 			return err
 		}
 	}
-	kase := fmt.Sprintf("%d clients, %d accounts", mixedConnections, mixedAccounts)
+	kase := mixedCase()
 	sessions, commands := b.pick(1, 2), b.pick(20, 250)
 	letters := newLetters()
 	for round := range b.Rounds {
@@ -68,6 +68,10 @@ func measureIMAP(ctx context.Context, b *Bench) error {
 		}
 	}
 	return nil
+}
+
+func mixedCase() string {
+	return fmt.Sprintf("%d clients, %d accounts", mixedConnections, mixedAccounts)
 }
 
 // mixed is one client of the mixed work.

@@ -104,6 +104,32 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// TestGoals: a bar is reached from the right side only, and what was not measured is not judged.
+func TestGoals(t *testing.T) {
+	t.Parallel()
+	s := Samples{
+		{workRelay, relayOne, Postrider, 0, map[string]float64{Rate: 1000}}, {workRelay, relayOne, Peers, 0, map[string]float64{Rate: 100}},
+		{workRelay, relayMany, Postrider, 0, map[string]float64{Rate: 999}}, {workRelay, relayMany, Peers, 0, map[string]float64{Rate: 100}},
+		{workIdle, idleCase, Postrider, 0, map[string]float64{PerIdler: 29.5}},
+		{workMemory, memoryCase(1000, 1<<20), Postrider, 0, map[string]float64{Memory: 151}},
+	}
+	var b strings.Builder
+	goalTable(&b, s)
+	for _, want := range []string{
+		"| relay, one destination, against the peers | at least 10x | 10.0x | reached |",
+		"25 slow, against the peers | at least 10x | 9.99x | no |",
+		"| an idle IMAP connection | at most 30 KiB | 29.5 KiB | reached |",
+		"| at most 150 MiB | 151 MiB | no |",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the table lacks %q:\n%s", want, b.String())
+		}
+	}
+	if strings.Contains(b.String(), "SEARCH") {
+		t.Error("a bar is judged that was not measured")
+	}
+}
+
 func TestInsert(t *testing.T) {
 	t.Parallel()
 	page := "prose\n" + beginMark + "\nold\n" + endMark + "\nmore\n"

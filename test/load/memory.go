@@ -12,7 +12,7 @@ const workMemory = "memory"
 // measureMemory has many sessions send large messages at the same moment and looks at the peak of memory.
 func measureMemory(ctx context.Context, b *Bench) error {
 	sessions, size := b.pick(20, 1000), b.pick(64<<10, 1<<20)
-	kase := fmt.Sprintf("%d busy SMTP sessions, messages of %d KB", sessions, size>>10)
+	kase := memoryCase(sessions, size)
 	message := plainMessage(size)
 	for round := range min(b.Rounds, 3) {
 		rigs, err := both(b, Spec{})
@@ -32,6 +32,10 @@ func measureMemory(ctx context.Context, b *Bench) error {
 		}
 	}
 	return nil
+}
+
+func memoryCase(sessions, size int) string {
+	return fmt.Sprintf("%d busy SMTP sessions, messages of %d KB", sessions, size>>10)
 }
 
 // crowd opens all sessions and then has all of them send at once.

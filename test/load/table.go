@@ -42,6 +42,7 @@ func sections() []section {
 func Report(samples Samples, machine string) string {
 	var b strings.Builder
 	b.WriteString("\n" + machine + "\n")
+	goalTable(&b, samples)
 	for _, s := range sections() {
 		if len(samples.Cases(s.work)) == 0 {
 			continue
