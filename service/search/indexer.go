@@ -22,6 +22,10 @@ const (
 	lookStep = 50_000
 	// noteEvery is how far the horizon moves before it is written down.
 	noteEvery = 5000
+	// wantedRest and usualRest are how many times as long as it worked it rests while mail comes in, for an account that a search
+	// asked for and for others.
+	wantedRest = 4
+	usualRest  = 9
 	// troubleRest is how long it rests after an error.
 	troubleRest = time.Minute
 )
@@ -84,7 +88,7 @@ func (ix *indexer) round(ctx context.Context) error {
 		return err
 	}
 	for _, account := range ix.due(now) {
-		if err := ix.account(ctx, account, 0, 4); err != nil {
+		if err := ix.account(ctx, account, 0, usualRest); err != nil {
 			return err
 		}
 		if err := ix.wanted(ctx); err != nil {
@@ -122,7 +126,7 @@ func (ix *indexer) wanted(ctx context.Context) error {
 		if account == 0 {
 			return nil
 		}
-		if err := ix.account(ctx, account, damaged, 1); err != nil {
+		if err := ix.account(ctx, account, damaged, wantedRest); err != nil {
 			return err
 		}
 	}
