@@ -113,10 +113,12 @@ func (s *Store) Check(ctx context.Context) error {
 // checkRules looks at every rule, also when one cannot be read.
 func (s *Store) checkRules(ctx context.Context) []Fault {
 	var faults []Fault
+	unread := map[string]bool{} // why rules could not be looked at: many for one reason
 	for _, rule := range rules {
 		list, err := collect(ctx, s, func(r *sql.Rows) (text string, err error) { return text, r.Scan(&text) }, rule+` LIMIT 101`)
-		if err != nil {
-			faults = append(faults, Fault{Text: fmt.Sprintf("a part of the index cannot be read: %v", err)})
+		if err != nil && !unread[err.Error()] {
+			unread[err.Error()] = true
+			faults = append(faults, Fault{Text: fmt.Sprintf("a part of the index cannot be read, and so not compared with the rest: %v", plain(err))})
 		}
 		for _, text := range list[:min(len(list), maxFaults)] {
 			faults = append(faults, Fault{Text: text})

@@ -19,7 +19,9 @@ import (
 const wrecked = 400
 
 // text is what message n says.
-func text(n int) string { return fmt.Sprintf("Subject: %d\r\n\r\n%s\r\n", n, strings.Repeat(fmt.Sprint(n, " "), n%9)) }
+func text(n int) string {
+	return fmt.Sprintf("Subject: %d\r\n\r\n%s\r\n", n, strings.Repeat(fmt.Sprint(n, " "), n%9))
+}
 
 // fillWreck makes a store with two accounts, nested mailboxes, flags, a shared body and a queue, and closes it.
 func fillWreck(t *testing.T) (dir string) {

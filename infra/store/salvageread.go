@@ -286,9 +286,13 @@ func Survey(ctx context.Context, dir, scratch string, progress func(SalvageProgr
 	defer s.Close()
 	var out []string
 	if s.bad != nil {
-		lines, checkErr := list(ctx, s.bad, `PRAGMA integrity_check(100)`, func(r *sql.Rows) (text string, err error) { return text, r.Scan(&text) })
-		roots, _ := list(ctx, s.bad, rootQuery, scanRoot) // without it pages are named by their numbers alone
-		for _, f := range pageFaults(lines, checkErr, roots) {
+		for _, f := range surveyPages(func(pragma string) ([]string, error) {
+			rows, err := s.bad.QueryContext(ctx, pragma)
+			if err != nil {
+				return nil, err
+			}
+			return complaints(rows)
+		}, func() ([]root, error) { return list(ctx, s.bad, rootQuery, scanRoot) }) {
 			out = append(out, f.Text)
 		}
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -43,13 +44,64 @@ func (s *Store) Verify(ctx context.Context, progress func(Progress)) ([]Fault, e
 
 // checkPages has SQLite look at each page of the index. What is damaged is named by its table, with what that means for people.
 func (s *Store) checkPages(ctx context.Context) []Fault {
-	list, err := collect(ctx, s, func(r *sql.Rows) (text string, err error) { return text, r.Scan(&text) }, `PRAGMA integrity_check(100)`)
-	roots, _ := collect(ctx, s, scanRoot, rootQuery) // without it pages are named by their numbers alone
-	faults := pageFaults(list, err, roots)
+	faults := surveyPages(func(pragma string) (list []string, err error) {
+		rows, err := s.query(ctx, pragma)
+		if err != nil {
+			return nil, err
+		}
+		return complaints(rows)
+	}, func() ([]root, error) { return collect(ctx, s, scanRoot, rootQuery) })
 	if len(faults) > 0 {
 		faults = append(faults, s.checkMailboxes(ctx)...)
 	}
 	return faults
+}
+
+// complaints are the rows of an integrity check, also when it breaks off.
+func complaints(rows *sql.Rows) (list []string, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return list, err
+		}
+		list = append(list, text)
+	}
+	return list, rows.Err()
+}
+
+// surveyPages checks the whole index, and where that breaks off each table on its own.
+func surveyPages(check func(pragma string) ([]string, error), tables func() ([]root, error)) []Fault {
+	list, err := check(`PRAGMA integrity_check(100)`)
+	roots, _ := tables() // without it pages are named by their numbers alone
+	faults := pageFaults(list, roots)
+	if err == nil {
+		return faults
+	}
+	if len(roots) == 0 {
+		return append(faults, Fault{Text: fmt.Sprintf("the index cannot be checked to its end: %v", plain(err))})
+	}
+	faults = nil
+	for _, r := range roots {
+		if r.name != r.table {
+			continue
+		}
+		list, err := check(`PRAGMA integrity_check("` + r.table + `")`)
+		faults = append(faults, pageFaults(list, roots)...)
+		if err != nil {
+			faults = append(faults, Fault{Text: fmt.Sprintf("the index is damaged: %v; this is the table %q: %s", plain(err), r.table, meaning(r.table))})
+		}
+	}
+	return faults
+}
+
+// plain is the cause of an error without the advice to run verify.
+func plain(err error) error {
+	var e *mail.Error
+	if errors.As(err, &e) && e.Err != nil {
+		return e.Err
+	}
+	return err
 }
 
 // root is where a table or an index begins.
@@ -64,11 +116,8 @@ const rootQuery = `SELECT rootpage, name, tbl_name FROM sqlite_schema WHERE root
 func scanRoot(r *sql.Rows) (v root, err error) { return v, r.Scan(&v.page, &v.name, &v.table) }
 
 // pageFaults makes sentences of what SQLite says about its pages.
-func pageFaults(list []string, err error, roots []root) []Fault {
+func pageFaults(list []string, roots []root) []Fault {
 	var faults []Fault
-	if err != nil {
-		faults = append(faults, Fault{Text: fmt.Sprintf("the index cannot be checked to its end: %v", err)})
-	}
 	byPage := map[string]root{}
 	for _, r := range roots {
 		byPage[fmt.Sprint(r.page)] = r
@@ -120,7 +169,7 @@ func (s *Store) checkMailboxes(ctx context.Context) []Fault {
 		`SELECT b.id, b.uidnext - 1, a.address, b.name FROM mailbox b JOIN account a ON a.id = b.account`)
 	var faults []Fault
 	if err != nil {
-		faults = append(faults, Fault{Text: fmt.Sprintf("the list of mailboxes cannot be read to its end: %v", err)})
+		faults = append(faults, Fault{Text: fmt.Sprintf("the list of mailboxes cannot be read to its end: %v", plain(err))})
 	}
 	for _, b := range boxes {
 		var gaps []mail.UIDRange
