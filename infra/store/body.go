@@ -220,6 +220,11 @@ func (s *Store) Create(ctx context.Context) (mail.BlobWriter, error) {
 
 // Open reads a stored body.
 func (s *Store) Open(ctx context.Context, id mail.BlobID) (mail.BlobReader, error) {
+	if ref, ok := s.ledger.places.of(id); ok {
+		if r, err := s.packs.Open(ctx, id, ref); err == nil {
+			return r, nil
+		}
+	}
 	var last blob.Ref
 	for {
 		ref, err := s.ref(ctx, id)

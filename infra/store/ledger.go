@@ -24,6 +24,7 @@ type ledger struct {
 	packRows map[int64]*packRow
 
 	bodies map[*blob.Sealed]*body // new bodies of the group
+	places places                 // of bodies that are sent on at once; readers look there
 	gone   []int64                // packs that lose their last body with this commit
 	group  bool                   // something of the group was written
 	news   news                   // what of it others know in memory

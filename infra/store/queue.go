@@ -44,6 +44,9 @@ func (l *ledger) enqueue(c mail.Enqueue) (mail.Result, error) {
 			return mail.Result{}, err
 		}
 	}
+	if sealed, ok := c.Body.(*blob.Sealed); ok && len(jobs) > 0 && l.bodies[sealed] != nil {
+		l.places.put(id, l.bodies[sealed].ref)
+	}
 	return mail.Result{Queue: q, Blob: id, Claimed: jobs}, nil
 }
 
@@ -166,6 +169,7 @@ func (l *ledger) unqueue(q mail.QueueID) error {
 	if _, err := l.exec(`DELETE FROM queued WHERE id = ?`, q); err != nil {
 		return err
 	}
+	l.places.forget(mail.BlobID(id))
 	if more > 0 {
 		_, err = l.exec(`UPDATE blob_extra SET refs = refs - 1 WHERE blob = ?`, id)
 		return err

@@ -44,6 +44,7 @@ func (t *Transport) Attempt(ctx context.Context, job mail.Job) []mta.Verdict {
 	m := &job.Message
 	a := &attempt{Transport: t, message: m, content: content{blobs: t.Blobs, blob: m.Blob, prefix: m.Prefix}}
 	a.verdicts = make([]mta.Verdict, 0, len(m.Recipients))
+	defer a.content.close()
 	if err := a.content.check(ctx); err != nil {
 		a.settle(m.Recipients, &trouble{status: "4.3.0", reason: "the message cannot be read here: " + mail.Sentence(err), unspent: calledOff(ctx)})
 		t.Log.Error("queued message cannot be read", "queue", m.ID, "trace", m.Trace, "error", err)

@@ -122,6 +122,16 @@ func testEnqueueLeased(f *fixture) {
 	}
 	f.refuse(mail.Conflict, mail.Settle{Queue: r.Queue, Lease: r.Claimed[1].Lease.ID, Results: []mail.Settlement{{N: 2, Done: true}}})
 
+	fresh := f.queued("a.example")
+	fresh.Message.Recipients[0].Lease = mail.Lease{Owner: "me", Until: until}
+	sent := f.do(fresh)[0]
+	if got := f.read(sent.Blob); got != "queued\r\n" {
+		f.Errorf("the body reads %q", got)
+	}
+	f.do(mail.Settle{Queue: sent.Queue, Lease: sent.Claimed[0].Lease.ID, Results: []mail.Settlement{{N: 1, Done: true}}})
+	_, err := f.Store.Open(f.ctx, sent.Blob)
+	f.want(mail.NotFound, err)
+
 	for _, bad := range []mail.QueuedRecipient{
 		{Held: true, Lease: mail.Lease{Owner: "me", Until: until}}, {Lease: mail.Lease{Until: until}}, {Lease: mail.Lease{Owner: "me"}},
 		{Lease: mail.Lease{ID: 1, Owner: "me", Until: until}},
