@@ -1,10 +1,10 @@
 package dmarcreport
 
 import (
-	"fmt"
 	"iter"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/postrider/postrider/proto/dmarc"
@@ -45,10 +45,25 @@ func (t *Tally) Len() int { return len(t.rows) }
 // Rows gives the rows in the order they came first.
 func (t *Tally) Rows() iter.Seq[Row] { return slices.Values(t.rows) }
 
-// key is equal for rows that differ only in their number.
+// key is equal for rows that differ only in their number: every text quoted, every list with its length.
 func (r Row) key() string {
-	r.Count = 0
-	return fmt.Sprintf("%q", []any{r.Source.String(), r.Disposition, r.DKIM, r.SPF, r.HeaderFrom, r.EnvelopeFrom, r.EnvelopeTo, r.Reasons, r.Signatures, r.SPFResults})
+	b := make([]byte, 0, 256)
+	add := func(texts ...string) {
+		for _, s := range texts {
+			b = append(strconv.AppendQuote(b, s), ' ')
+		}
+	}
+	add(r.Source.String(), r.Disposition, r.DKIM, r.SPF, r.HeaderFrom, r.EnvelopeFrom, r.EnvelopeTo, strconv.Itoa(len(r.Reasons)), strconv.Itoa(len(r.Signatures)))
+	for _, x := range r.Reasons {
+		add(x.Type, x.Comment)
+	}
+	for _, x := range r.Signatures {
+		add(x.Domain, x.Selector, x.Result, x.Human)
+	}
+	for _, x := range r.SPFResults {
+		add(x.Domain, x.Scope, x.Result, x.Human)
+	}
+	return string(b)
 }
 
 // Message is what a Row needs to know beside the verdict.

@@ -13,6 +13,7 @@ import (
 // summary alone.
 type Tally struct {
 	policies []PolicyResult
+	places   []map[Failure]int // of each policy: where a failure stands, its number left out
 }
 
 // Day gives the span of the report that a moment belongs to: the day in UTC, to its last second. RFC 8460 4.1.
@@ -22,25 +23,25 @@ func Day(t time.Time) (begin, end time.Time) {
 }
 
 // Success counts a session that kept the policy. RFC 8460 4.2.1.
-func (t *Tally) Success(p Policy) { t.at(p).Successful++ }
+func (t *Tally) Success(p Policy) { t.policies[t.at(p)].Successful++ }
 
 // Fail counts a session that did not; f.Sessions is the number of sessions, at least one. A session is counted once even
 // where it failed several times over. RFC 8460 4.2.2.
 func (t *Tally) Fail(p Policy, f Failure) {
 	f.Sessions = max(1, f.Sessions)
-	at := t.at(p)
-	at.Failed += f.Sessions
-	at.add(f)
+	i := t.at(p)
+	t.policies[i].Failed += f.Sessions
+	t.add(i, f)
 }
 
 // Merge adds what a report holds.
 func (t *Tally) Merge(r Report) {
 	for _, p := range r.Policies {
-		at := t.at(p.Policy)
-		at.Successful += p.Successful
-		at.Failed += p.Failed
+		i := t.at(p.Policy)
+		t.policies[i].Successful += p.Successful
+		t.policies[i].Failed += p.Failed
 		for _, f := range p.Failures {
-			at.add(f)
+			t.add(i, f)
 		}
 	}
 }
@@ -58,31 +59,34 @@ func (t *Tally) Report(r Report) Report {
 	return r
 }
 
-func (t *Tally) at(p Policy) *PolicyResult {
+// at gives the place of a policy.
+func (t *Tally) at(p Policy) int {
 	for i := range t.policies {
 		if have := &t.policies[i].Policy; have.Type == p.Type && have.Domain == p.Domain && slices.Equal(have.String, p.String) && slices.Equal(have.MX, p.MX) {
-			return &t.policies[i]
+			return i
 		}
 	}
 	if len(t.policies) < MaxPolicies {
 		p.String, p.MX = slices.Clone(p.String), slices.Clone(p.MX)
 		t.policies = append(t.policies, PolicyResult{Policy: p})
+		t.places = append(t.places, map[Failure]int{})
 	}
-	return &t.policies[len(t.policies)-1]
+	return len(t.policies) - 1
 }
 
 // add joins failures that differ only in their number.
-func (p *PolicyResult) add(f Failure) {
+func (t *Tally) add(i int, f Failure) {
 	const maxSaid = 300
 	f.Information, f.ReasonCode = clip(f.Information, maxSaid), clip(f.ReasonCode, maxSaid)
-	for i := range p.Failures {
-		have := p.Failures[i]
-		if have.Sessions = f.Sessions; have == f {
-			p.Failures[i].Sessions += f.Sessions
-			return
-		}
+	key := f
+	key.Sessions = 0
+	p := &t.policies[i]
+	if at, ok := t.places[i][key]; ok {
+		p.Failures[at].Sessions += f.Sessions
+		return
 	}
 	if len(p.Failures) < MaxFailures {
+		t.places[i][key] = len(p.Failures)
 		p.Failures = append(p.Failures, f)
 	}
 }

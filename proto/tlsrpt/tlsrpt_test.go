@@ -179,12 +179,11 @@ func TestReadOddities(t *testing.T) {
 }
 
 // A gzip of zeros, and of one endless string, cost no more than the limit. RFC 8460 5.2.
-func TestReadBombs(t *testing.T) {
-	t.Parallel()
+func TestReadBombs(t *testing.T) { // not in parallel: it measures what is allocated
 	var bomb bytes.Buffer
 	z := gzip.NewWriter(&bomb)
 	block := bytes.Repeat([]byte{' '}, 1<<20)
-	for range 256 {
+	for range 24 {
 		if _, err := z.Write(block); err != nil {
 			t.Fatal(err)
 		}
@@ -200,7 +199,7 @@ func TestReadBombs(t *testing.T) {
 		if !errors.Is(err, tlsrpt.ErrTooLarge) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if lim.Decoded > 0 && after.TotalAlloc-before.TotalAlloc > 200<<20 {
+		if lim.Decoded > 0 && after.TotalAlloc-before.TotalAlloc > 10<<20 {
 			t.Errorf("%s: %d octets were allocated", name, after.TotalAlloc-before.TotalAlloc)
 		}
 	}
