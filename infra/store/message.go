@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"iter"
 	"math"
 	"strings"
@@ -120,76 +119,99 @@ func lastUID(r mail.UIDRange) uint32 {
 
 const selectMessages = `SELECT m.id, m.account, m.thread, m.blob, m.size, coalesce(m.prefix, b.prefix), coalesce(m.summary, b.summary)`
 
+// readMessage reads the columns of selectMessages, which begin at one.
+func readMessage(r row, at int) mail.Message {
+	return mail.Message{ID: mail.EmailID(r.int(at)), Account: mail.AccountID(r.int(at + 1)), Thread: mail.ThreadID(r.int(at + 2)),
+		Blob: mail.BlobID(r.int(at + 3)), Size: r.int(at + 4), Prefix: some(r.bytes(at + 5)), Summary: some(r.bytes(at + 6))}
+}
+
+// some is nil for an empty value.
+func some(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}
+
 // Message gives one message's facts.
 func (s *Store) Message(ctx context.Context, account mail.AccountID, id mail.EmailID) (mail.Message, error) {
-	return one(collect(ctx, s, func(r *sql.Rows) (m mail.Message, err error) {
-		err = r.Scan(&m.ID, &m.Account, &m.Thread, &m.Blob, &m.Size, &m.Prefix, &m.Summary)
-		return clean(m), err
-	}, selectMessages+` FROM message m JOIN blob b ON b.id = m.blob WHERE m.id = ? AND m.account = ?`, int64(id), int64(account)))(
-		mail.Errorf(mail.NotFound, "the account has no message number %d", id))
+	var list []mail.Message
+	err := s.rows(ctx, 1, func(r row) error {
+		list = append(list, readMessage(r, 0))
+		return nil
+	}, selectMessages+` FROM message m JOIN blob b ON b.id = m.blob WHERE m.id = ? AND m.account = ?`, int64(id), int64(account))
+	return one(list, err)(mail.Errorf(mail.NotFound, "the account has no message number %d", id))
 }
 
-// clean gives empty values as nil.
-func clean(m mail.Message) mail.Message {
-	if len(m.Prefix) == 0 {
-		m.Prefix = nil
-	}
-	if len(m.Summary) == 0 {
-		m.Summary = nil
-	}
-	return m
-}
-
-// messagePage and placementPage are how many rows a reader fetches at once. Between pages it holds nothing.
+// messagePage and placementPage are how many rows a reader fetches at once, and pageOctets of how much of prefixes and summaries a page
+// ends. Between pages it holds nothing.
 const (
-	messagePage   = 256
+	messagePage   = 1000
 	placementPage = 1000
+	pageOctets    = 512 << 10
 )
 
 // Messages yields the facts of a mailbox's messages in UID order. It reads page by page, so that a slow caller holds
 // nothing up: each page is of one state, no older than the commits that returned before the call; a message that is
-// expunged meanwhile may be left out, one that is added meanwhile is not shown, and nothing is shown twice.
+// expunged meanwhile may be left out, and nothing is shown twice. One that is added meanwhile is not shown, unless a range of
+// few UIDs, with long summaries, had room for it.
 func (s *Store) Messages(ctx context.Context, id mail.MailboxID, in mail.UIDRange) iter.Seq2[mail.PlacedMessage, error] {
 	return func(yield func(mail.PlacedMessage, error) bool) {
-		end, _, err := s.ceiling(ctx, id)
-		if err != nil {
+		if err := s.messages(ctx, id, in, yield); err != nil {
 			yield(mail.PlacedMessage{}, err)
-			return
-		}
-		next, last := in.First, min(lastUID(in), end)
-		for next <= last {
-			page, err := collect(ctx, s, func(r *sql.Rows) (m mail.PlacedMessage, err error) {
-				err = r.Scan(&m.UID, &m.ID, &m.Account, &m.Thread, &m.Blob, &m.Size, &m.Prefix, &m.Summary)
-				m.Message = clean(m.Message)
-				return m, err
-			}, `SELECT p.uid, `+selectMessages[len(`SELECT `):]+` FROM placement p CROSS JOIN message m ON m.id = p.email CROSS JOIN blob b ON b.id = m.blob
-				WHERE p.mailbox = ? AND p.uid BETWEEN ? AND ? ORDER BY p.uid LIMIT ?`, int64(id), next, last, messagePage)
-			if err != nil {
-				yield(mail.PlacedMessage{}, err)
-				return
-			}
-			for _, m := range page {
-				if !yield(m, nil) {
-					return
-				}
-			}
-			if len(page) < messagePage {
-				return
-			}
-			next = page[len(page)-1].UID + 1
 		}
 	}
 }
 
+func (s *Store) messages(ctx context.Context, id mail.MailboxID, in mail.UIDRange, yield func(mail.PlacedMessage, error) bool) error {
+	bounded := width(in) > messagePage // a range of one page needs no bound: see placements
+	if bounded {
+		end, _, err := s.ceiling(ctx, id)
+		if err != nil {
+			return err
+		}
+		in.Last = min(lastUID(in), end)
+	}
+	for {
+		page, full, err := s.messagePage(ctx, id, in)
+		if err == nil && len(page) == 0 && !bounded {
+			_, _, err = s.ceiling(ctx, id) // is there a mailbox?
+		}
+		if err != nil || !each(page, yield) || !full {
+			return err
+		}
+		in.First, bounded = page[len(page)-1].UID+1, true
+	}
+}
+
+// messagePage reads the first messages of a range. full says that there may be more.
+func (s *Store) messagePage(ctx context.Context, id mail.MailboxID, in mail.UIDRange) (page []mail.PlacedMessage, full bool, err error) {
+	octets := 0
+	err = s.rows(ctx, int(min(messagePage, width(in))), func(r row) error {
+		if page == nil {
+			page = make([]mail.PlacedMessage, 0, min(messagePage, width(in)))
+		}
+		m := mail.PlacedMessage{UID: uint32(r.int(0)), Message: readMessage(r, 1)}
+		page = append(page, m)
+		octets += len(m.Prefix) + len(m.Summary)
+		if full = len(page) == messagePage || octets >= pageOctets; full {
+			return errEnough
+		}
+		return nil
+	}, `SELECT p.uid, `+selectMessages[len(`SELECT `):]+` FROM placement p CROSS JOIN message m ON m.id = p.email CROSS JOIN blob b ON b.id = m.blob
+		WHERE p.mailbox = ? AND p.uid BETWEEN ? AND ? ORDER BY p.uid`, int64(id), int64(in.First), int64(lastUID(in)))
+	return page, full, err
+}
+
 // ceiling is a mailbox's greatest UID given out, and its tombstones' horizon. NotFound.
 func (s *Store) ceiling(ctx context.Context, id mail.MailboxID) (uid uint32, forgotten uint64, err error) {
-	type row struct {
-		uid       uint32
-		forgotten uint64
+	found := false
+	err = s.rows(ctx, 1, func(r row) error {
+		uid, forgotten, found = uint32(r.int(0)), uint64(r.int(1)), true
+		return nil
+	}, `SELECT uidnext - 1, forgotten FROM mailbox WHERE id = ?`, int64(id))
+	if err == nil && !found {
+		err = noMailbox(id)
 	}
-	r, err := one(collect(ctx, s, func(r *sql.Rows) (v row, err error) {
-		err = r.Scan(&v.uid, &v.forgotten)
-		return v, err
-	}, `SELECT uidnext - 1, forgotten FROM mailbox WHERE id = ?`, int64(id)))(noMailbox(id))
-	return r.uid, r.forgotten, err
+	return uid, forgotten, err
 }

@@ -4,20 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"iter"
+	"math"
 
 	"github.com/postrider/postrider/mail"
 )
 
 const placementColumns = `mailbox, uid, email, thread, modseq, bits, keywords, size, received, saved`
 
-func scanPlacement(r *sql.Rows) (p mail.Placement, err error) {
-	var received, saved int64
-	err = r.Scan(&p.Mailbox, &p.UID, &p.Email, &p.Thread, &p.ModSeq, &p.Flags.Bits, &p.Flags.Keywords, &p.Size, &received, &saved)
-	p.Received, p.Saved = fromSeconds(received), fromMicros(saved)
-	return p, err
-}
-
-// readPlacement is scanPlacement for the writer's rows.
 func readPlacement(r row) mail.Placement {
 	return mail.Placement{
 		Mailbox: mail.MailboxID(r.int(0)), UID: uint32(r.int(1)), Email: mail.EmailID(r.int(2)), Thread: mail.ThreadID(r.int(3)),
@@ -33,33 +26,74 @@ func readPlacement(r row) mail.Placement {
 // reading may be left out: its modseq is then greater than the mailbox's was at the call.
 func (s *Store) Placements(ctx context.Context, id mail.MailboxID, in mail.UIDRange, since uint64) iter.Seq2[mail.Placement, error] {
 	return func(yield func(mail.Placement, error) bool) {
-		end, _, err := s.ceiling(ctx, id)
-		if err == nil {
-			in.Last = min(lastUID(in), end)
-			if since > 0 {
-				err = s.changed(ctx, id, in, since, yield)
-			} else {
-				_, err = s.pages(ctx, id, in, yield)
-			}
-		}
-		if err != nil {
+		if err := s.placements(ctx, id, in, since, yield); err != nil {
 			yield(mail.Placement{}, err)
 		}
 	}
 }
 
+func (s *Store) placements(ctx context.Context, id mail.MailboxID, in mail.UIDRange, since uint64, yield func(mail.Placement, error) bool) error {
+	if since == 0 && width(in) <= placementPage {
+		// One page has all of it: what was added meanwhile cannot get in, and where there is a row there is a mailbox.
+		page, err := s.placementPage(ctx, id, in)
+		if err != nil || len(page) > 0 {
+			each(page, yield)
+			return err
+		}
+	}
+	end, _, err := s.ceiling(ctx, id)
+	if err != nil {
+		return err
+	}
+	if in.Last = min(lastUID(in), end); since > 0 {
+		return s.changed(ctx, id, in, since, yield)
+	}
+	_, err = s.pages(ctx, id, in, yield)
+	return err
+}
+
+// width is how many UIDs a range has.
+func width(in mail.UIDRange) uint32 {
+	if last := lastUID(in); last >= in.First && last-in.First < math.MaxUint32 {
+		return last - in.First + 1
+	}
+	return math.MaxUint32
+}
+
+// each yields what was read. It reports false when the caller has enough.
+func each[T any](page []T, yield func(T, error) bool) bool {
+	for i := range page {
+		if !yield(page[i], nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// placementPage reads the first placements of a range.
+func (s *Store) placementPage(ctx context.Context, id mail.MailboxID, in mail.UIDRange) ([]mail.Placement, error) {
+	n := int(min(placementPage, width(in)))
+	var page []mail.Placement
+	err := s.rows(ctx, n, func(r row) error {
+		if page == nil {
+			page = make([]mail.Placement, 0, min(n, placementPage/4))
+		}
+		page = append(page, readPlacement(r))
+		return nil
+	}, `SELECT `+placementColumns+` FROM placement
+		WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid LIMIT ?`, int64(id), int64(in.First), int64(lastUID(in)), int64(placementPage))
+	return page, err
+}
+
 // pages yields all placements of a range whose Last is set. It reports false when the caller has enough.
 func (s *Store) pages(ctx context.Context, id mail.MailboxID, in mail.UIDRange, yield func(mail.Placement, error) bool) (bool, error) {
 	for in.First <= in.Last {
-		page, err := collect(ctx, s, scanPlacement, `SELECT `+placementColumns+` FROM placement
-			WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid LIMIT ?`, int64(id), in.First, in.Last, placementPage)
+		page, err := s.placementPage(ctx, id, in)
 		if err != nil {
 			return false, err
 		}
-		for _, p := range page {
-			if !yield(p, nil) {
-				return false, nil
-			}
+		if !each(page, yield) {
+			return false, nil
 		}
 		if len(page) < placementPage {
 			break
@@ -79,57 +113,88 @@ func (s *Store) changed(ctx context.Context, id mail.MailboxID, in mail.UIDRange
 	old := in
 	old.Last = young - 1
 	if in.First < young {
-		uids, err := collect(ctx, s, func(r *sql.Rows) (uid uint32, err error) { return uid, r.Scan(&uid) },
-			`SELECT uid FROM placement INDEXED BY placement_changed
-				WHERE mailbox = ? AND modseq > ? AND modseq > born AND uid BETWEEN ? AND ? ORDER BY uid`,
-			int64(id), int64(since), old.First, old.Last)
+		var uids []uint32
+		err := s.rows(ctx, 1, func(r row) error {
+			uids = append(uids, uint32(r.int(0)))
+			return nil
+		}, `SELECT uid FROM placement INDEXED BY placement_changed
+			WHERE mailbox = ? AND modseq > ? AND modseq > born AND uid BETWEEN ? AND ? ORDER BY uid`,
+			int64(id), int64(since), int64(old.First), int64(old.Last))
 		if err != nil {
 			return err
 		}
-		for len(uids) > 0 {
-			// One page spans UIDs that lie together, or single ones far apart.
-			n := 1
-			for n < len(uids) && n < placementPage && uids[n]-uids[0] < 4*placementPage {
-				n++
-			}
-			page, err := collect(ctx, s, scanPlacement, `SELECT `+placementColumns+` FROM placement
-				WHERE mailbox = ? AND uid BETWEEN ? AND ? AND modseq > ? ORDER BY uid`, int64(id), uids[0], uids[n-1], int64(since))
-			if err != nil {
-				return err
-			}
-			for _, p := range page {
-				if !yield(p, nil) {
-					return nil
-				}
-			}
-			uids = uids[n:]
+		if more, err := s.those(ctx, id, uids, since, yield); !more || err != nil {
+			return err
 		}
 	}
-	in.First = max(in.First, young)
-	_, err = s.pages(ctx, id, in, yield)
+	if in.First = max(in.First, young); in.First <= in.Last {
+		_, err = s.pages(ctx, id, in, yield)
+	}
 	return err
 }
 
-// firstBorn is the lowest UID of a range from which on all placements came after since, or one past the range.
-// It halves the range, because what came later has the greater UID.
+// those yields the placements of some UIDs, in their order, that changed since.
+func (s *Store) those(ctx context.Context, id mail.MailboxID, uids []uint32, since uint64, yield func(mail.Placement, error) bool) (bool, error) {
+	for len(uids) > 0 {
+		// One page spans UIDs that lie together, or single ones far apart.
+		n := 1
+		for n < len(uids) && n < placementPage && uids[n]-uids[0] < 4*placementPage {
+			n++
+		}
+		page := make([]mail.Placement, 0, n)
+		err := s.rows(ctx, n, func(r row) error {
+			page = append(page, readPlacement(r))
+			return nil
+		}, `SELECT `+placementColumns+` FROM placement
+			WHERE mailbox = ? AND uid BETWEEN ? AND ? AND modseq > ? ORDER BY uid`, int64(id), int64(uids[0]), int64(uids[n-1]), int64(since))
+		if err != nil {
+			return false, err
+		}
+		if !each(page, yield) {
+			return false, nil
+		}
+		uids = uids[n:]
+	}
+	return true, nil
+}
+
+// firstBorn is the lowest UID of a range from which on all placements came after since, or one past the range: what came later has the
+// greater UID. The last ones are looked at first, one by one, because a reader that asks often asks for few.
 func (s *Store) firstBorn(ctx context.Context, id mail.MailboxID, in mail.UIDRange, since uint64) (uint32, error) {
+	first, n, done := in.Last+1, 0, true
+	err := s.rows(ctx, 1, func(r row) error {
+		done = uint64(r.int(1)) <= since
+		if n++; done || n == placementPage {
+			return errEnough
+		}
+		first, done = uint32(r.int(0)), true // should it be the last row
+		return nil
+	}, `SELECT uid, born FROM placement WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid DESC`, int64(id), int64(in.First), int64(in.Last))
+	if err != nil || done {
+		return first, err
+	}
+	return s.halve(ctx, id, mail.UIDRange{First: in.First, Last: first - 1}, since)
+}
+
+// halve is firstBorn by halving the range.
+func (s *Store) halve(ctx context.Context, id mail.MailboxID, in mail.UIDRange, since uint64) (uint32, error) {
 	lo, hi := in.First, in.Last+1 // the answer is in [lo, hi]
 	for lo < hi {
 		mid := lo + (hi-lo)/2
-		type probe struct {
-			uid  uint32
-			born uint64
-		}
+		var uid uint32
+		var born uint64
 		// The first placement from mid on, if any before hi.
-		found, err := collect(ctx, s, func(r *sql.Rows) (p probe, err error) { return p, r.Scan(&p.uid, &p.born) },
-			`SELECT uid, born FROM placement WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid LIMIT 1`, int64(id), mid, hi-1)
+		err := s.rows(ctx, 1, func(r row) error {
+			uid, born = uint32(r.int(0)), uint64(r.int(1))
+			return nil
+		}, `SELECT uid, born FROM placement WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid LIMIT 1`, int64(id), int64(mid), int64(hi-1))
 		switch {
 		case err != nil:
 			return 0, err
-		case len(found) == 0 || found[0].born > since:
+		case uid == 0 || born > since:
 			hi = mid
 		default:
-			lo = found[0].uid + 1
+			lo = uid + 1
 		}
 	}
 	return hi, nil
@@ -137,7 +202,11 @@ func (s *Store) firstBorn(ctx context.Context, id mail.MailboxID, in mail.UIDRan
 
 // PlacementsOf lists every mailbox a message is in.
 func (s *Store) PlacementsOf(ctx context.Context, account mail.AccountID, id mail.EmailID) ([]mail.Placement, error) {
-	list, err := collect(ctx, s, scanPlacement, `SELECT `+placementColumns+` FROM placement
+	var list []mail.Placement
+	err := s.rows(ctx, 1, func(r row) error {
+		list = append(list, readPlacement(r))
+		return nil
+	}, `SELECT `+placementColumns+` FROM placement
 		WHERE email = ?1 AND EXISTS (SELECT 1 FROM message WHERE id = ?1 AND account = ?2) ORDER BY mailbox, uid`, int64(id), int64(account))
 	if err == nil && len(list) == 0 {
 		return nil, mail.Errorf(mail.NotFound, "the account has no message number %d", id)

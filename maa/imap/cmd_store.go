@@ -10,7 +10,7 @@ import (
 )
 
 // batch is how many messages one change set or one reading of the store takes at most.
-const batch = 1000
+const batch = 5000
 
 // cmdStore serves STORE (RFC 9051 6.4.6), and on condition (RFC 7162 3.1.3).
 func (s *session) cmdStore(ctx context.Context, c *call, a *wire.Store) (reply, error) {

@@ -26,7 +26,7 @@ type need struct{ placement, message bool }
 // loadSize is how many messages are read at once, and loadOctets how much of summaries and prefixes. The store is never read
 // while the client is written to, so that a slow client holds nothing open there.
 const (
-	loadSize   = 256
+	loadSize   = 1000
 	loadOctets = 512 << 10
 )
 
