@@ -2,9 +2,13 @@
 
 GO      ?= go
 FUZZTIME ?= 1m
-# How often test/crash kills a server in `make crash` and in `make soak`.
+# How often test/crash kills a server and takes its power, and at how many of its calls the disk fails, in `make crash` and in `make soak`.
 KILLS      ?= 100
+POWER      ?= 40
+CALLS      ?= 60
 SOAKKILLS  ?= 1000
+SOAKPOWER  ?= 200
+SOAKCALLS  ?= all
 RAPIDCHECKS ?= 20000
 # The checker stays out of go.mod: it is no part of the product.
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -55,11 +59,11 @@ interop: deps
 	CGO_ENABLED=0 $(GO) test -count 1 -timeout 15m -v ./test/interop/...
 
 crash:
-	CRASH_KILLS=$(KILLS) CGO_ENABLED=0 $(GO) test -count 1 -timeout 60m -v ./test/crash/...
+	CRASH_KILLS=$(KILLS) CRASH_POWER=$(POWER) CRASH_CALLS=$(CALLS) CGO_ENABLED=0 $(GO) test -count 1 -timeout 60m -v ./test/crash/...
 
 # Hours, not minutes: many more kills, and property tests with many more cases.
 soak:
-	CRASH_KILLS=$(SOAKKILLS) CGO_ENABLED=0 $(GO) test -count 1 -timeout 8h -v ./test/crash/...
+	CRASH_KILLS=$(SOAKKILLS) CRASH_POWER=$(SOAKPOWER) CRASH_CALLS=$(SOAKCALLS) CGO_ENABLED=0 $(GO) test -count 1 -timeout 8h -v ./test/crash/...
 	tools/rapid.sh $(RAPIDCHECKS)
 
 # Writes docs/rfc.md anew from the RFC references in the code.

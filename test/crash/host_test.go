@@ -65,6 +65,20 @@ func newHost(t testing.TB, data string, sink netip.AddrPort) *host {
 	return h
 }
 
+// relocate lets a host that does not run have its data elsewhere.
+func (h *host) relocate(data string) {
+	h.t.Helper()
+	text, err := os.ReadFile(h.config)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\n")
+	h.data = data
+	if err := os.WriteFile(h.config, fmt.Appendf(nil, "data = %q\n%s", data, rest), 0o644); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
 func (h *host) addr(s lab.Service) string { return fmt.Sprintf("127.0.0.1:%d", h.ports[s]) }
 
 // start runs the program and waits until it is ready. script is nil for the program itself; else this test program

@@ -70,7 +70,7 @@ func TestMailboxKill(t *testing.T) {
 	}
 	t.Parallel()
 	w := newTown(t, seed(t), 2, nil)
-	for range setting(t, "CRASH_KILLS", 10) {
+	for range setting(t, "CRASH_KILLS", 8) {
 		w.round(false)
 	}
 	w.restart(nil)
