@@ -28,7 +28,7 @@ func TestDamagedBody(t *testing.T) {
 	for uid := 1; uid <= 5; uid++ {
 		text, r := c.imapAll("UID FETCH %d (FLAGS BODY.PEEK[])", uid)
 		switch {
-		case uid == 3 && (r != "NO [SERVERBUG] a message is damaged and cannot be read; the others were fetched" || strings.Contains(text, "letter 3")):
+		case uid == 3 && (r != damagedIMAP || strings.Contains(text, "letter 3")):
 			t.Errorf("FETCH of the damaged message: %s\n%s", r, text)
 		case uid != 3 && (!strings.HasPrefix(r, "OK") || !strings.Contains(text, fmt.Sprintf("words of letter %d.", uid))):
 			t.Errorf("FETCH of message %d: %s\n%s", uid, r, text)
@@ -52,7 +52,7 @@ func TestDamagedBody(t *testing.T) {
 		p.say("RETR %d", n)
 		first := p.line()
 		if n == 3 {
-			if first != "-ERR [SYS/TEMP] internal error; the server's log says more" {
+			if first != damagedPOP3 {
 				t.Errorf("RETR of the damaged message: %s", first)
 			}
 			continue
@@ -169,9 +169,14 @@ func TestDamagedBodyInQueue(t *testing.T) {
 	s.Start()
 	s.AddAccount(ben, password)
 	fill(t, s, "cid@far.example", 1, 3)
+	// A long one is read as it is sent: its damage shows in the middle of DATA.
+	long := append(letter(4), bytes.Repeat([]byte("a line that is repeated until it is long enough\r\n"), 20_000)...)
+	s.Submit(t, ben, password, []string{"cid@far.example"}, append(long, "the very last words\r\n"...))
 	breakable(t, s)
 	flip(t, s, "words of letter 2.")
+	flip(t, s, "the very last words")
 	s.Expect("is damaged")
+	far.Expect("connection") // that ended inside a message
 	s.Expect("lease of a former run broken")
 	s.Spec.MX["far.example"] = far.Exchange()
 	s.Start()
@@ -179,7 +184,7 @@ func TestDamagedBodyInQueue(t *testing.T) {
 	client := far.IMAP(t, "cid@far.example", password, nil)
 	got := lab.WaitFor(t, client, "INBOX", 2)
 	for _, m := range got {
-		if bytes.Contains(m.Raw, []byte("letter 2")) {
+		if bytes.Contains(m.Raw, []byte("letter 2")) || bytes.Contains(m.Raw, []byte("letter 4")) {
 			t.Errorf("the damaged message was sent: %.200q", m.Raw)
 		}
 	}
@@ -187,7 +192,7 @@ func TestDamagedBodyInQueue(t *testing.T) {
 		out, _ := run(t, s, "queue", "list", "--json")
 		return strings.Contains(out, "cannot be read"), out
 	})
-	if n := s.QueueLength(); n != 1 {
+	if n := s.QueueLength(); n != 2 {
 		t.Errorf("%d messages wait", n)
 	}
 	wants(t, "verify", firstOf(run(t, s, "verify")), "queue entry", "its checksum differs")
@@ -195,6 +200,6 @@ func TestDamagedBodyInQueue(t *testing.T) {
 		t.Errorf("queue delete exited with %d: %s", code, out)
 	}
 	// What comes after it goes out as ever.
-	fill(t, s, "cid@far.example", 4, 1)
+	fill(t, s, "cid@far.example", 5, 1)
 	lab.WaitFor(t, client, "INBOX", 3)
 }
