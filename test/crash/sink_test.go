@@ -19,8 +19,8 @@ import (
 
 // sink is the mail host of sink.example: it takes everything and notes in which life of the server it came.
 type sink struct {
-	addr     netip.AddrPort
-	life     atomic.Int64 // counts the server's lives
+	addr netip.AddrPort
+	life atomic.Int64 // counts the server's lives
 
 	mu   sync.Mutex
 	came map[string][]int64 // Message-ID to the lives it came in
