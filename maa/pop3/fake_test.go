@@ -100,6 +100,17 @@ func (s *store) Message(_ context.Context, of mail.AccountID, id mail.EmailID) (
 	return mail.Message{}, mail.Errorf(mail.NotFound, "no such message")
 }
 
+func (s *store) Messages(ctx context.Context, _ mail.MailboxID, in mail.UIDRange) iter.Seq2[mail.PlacedMessage, error] {
+	return func(yield func(mail.PlacedMessage, error) bool) {
+		for _, uid := range s.uids() {
+			m, err := s.Message(ctx, account, mail.EmailID(uid)+100)
+			if in.Contains(uid) && !yield(mail.PlacedMessage{UID: uid, Message: m}, err) {
+				return
+			}
+		}
+	}
+}
+
 func (s *store) Commit(_ context.Context, set mail.ChangeSet) (mail.Receipt, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -204,7 +215,7 @@ type bench struct {
 	addr   string
 }
 
-func newBench(t *testing.T, change func(*pop3.Config)) *bench {
+func newBench(t testing.TB, change func(*pop3.Config)) *bench {
 	t.Helper()
 	keeper, err := infratls.Open(infratls.KeeperConfig{Dir: t.TempDir()})
 	if err != nil {

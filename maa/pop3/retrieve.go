@@ -2,10 +2,14 @@ package pop3
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/postrider/postrider/mail"
 )
@@ -39,7 +43,7 @@ func (s *session) top(args []string) error {
 func (s *session) send(e *entry, text string, part func(io.Reader) io.Reader) error {
 	ctx, cancel := s.store()
 	defer cancel()
-	m, err := s.cfg.Mailboxes.Message(ctx, s.account.ID, e.email)
+	m, err := s.message(ctx, e)
 	if mail.Is(err, mail.NotFound) {
 		return refused("another client has deleted the message meanwhile")
 	}
@@ -56,7 +60,9 @@ func (s *session) send(e *entry, text string, part func(io.Reader) io.Reader) er
 	defer body.Close()
 	s.ok("%s", text)
 	w := stuffer{w: s.c.out}
-	_, err = io.CopyBuffer(onlyWriter{&w}, part(io.MultiReader(bytes.NewReader(m.Prefix), body)), make([]byte, sendSize))
+	buf := copyBuffers.Get().(*[sendSize]byte)
+	defer copyBuffers.Put(buf)
+	_, err = io.CopyBuffer(onlyWriter{&w}, onlyReader{part(io.MultiReader(bytes.NewReader(m.Prefix), body))}, buf[:])
 	switch {
 	case s.c.failed != nil:
 		return nil // nobody is there to hear about it
@@ -67,8 +73,56 @@ func (s *session) send(e *entry, text string, part func(io.Reader) io.Reader) er
 	return nil
 }
 
-// onlyWriter hides other methods, so that copying goes through the buffer it is given.
-type onlyWriter struct{ io.Writer }
+// copyBuffers are for messages on their way, one for each that is being sent.
+var copyBuffers = sync.Pool{New: func() any { return new([sendSize]byte) }}
+
+// window is how many messages are looked up ahead for a client that takes one after the other, as nearly all do.
+const window = 50
+
+// message gives the facts of a message: where it follows the one before, those of the next ones are read with it.
+func (s *session) message(ctx context.Context, e *entry) (mail.Message, error) {
+	for i := range s.ahead {
+		if s.ahead[i].ID == e.email {
+			m := s.ahead[i]
+			s.ahead = s.ahead[i+1:]
+			s.last = e.uid
+			return m, nil
+		}
+	}
+	s.ahead = nil
+	i := s.index(e)
+	follows := i > 0 && s.drop[i-1].uid == s.last
+	s.last = e.uid
+	if !follows {
+		return s.cfg.Mailboxes.Message(ctx, s.account.ID, e.email)
+	}
+	uids := mail.UIDRange{First: e.uid, Last: s.drop[min(i+window, len(s.drop))-1].uid}
+	for m, err := range s.cfg.Mailboxes.Messages(ctx, s.box.ID, uids) {
+		if err != nil {
+			return mail.Message{}, err
+		}
+		m.Summary = nil
+		s.ahead = append(s.ahead, m.Message)
+	}
+	if len(s.ahead) == 0 || s.ahead[0].ID != e.email { // it was moved, or is gone
+		return s.cfg.Mailboxes.Message(ctx, s.account.ID, e.email)
+	}
+	m := s.ahead[0]
+	s.ahead = s.ahead[1:]
+	return m, nil
+}
+
+// index is where a message stands in the list.
+func (s *session) index(e *entry) int {
+	i, _ := slices.BinarySearchFunc(s.drop, e.uid, func(have entry, uid uint32) int { return cmp.Compare(have.uid, uid) })
+	return i
+}
+
+// onlyWriter and onlyReader hide other methods, so that copying goes through the buffer it is given.
+type (
+	onlyWriter struct{ io.Writer }
+	onlyReader struct{ io.Reader }
+)
 
 // stuffer writes a message as lines of a multi-line answer (RFC 1939 3): a dot at the start of a line is doubled. A
 // bare LF counts as the end of a line as well: clients that take it for one must not see a lone dot behind it.

@@ -29,6 +29,9 @@ type session struct {
 	account *mail.Account
 	box     mail.Mailbox
 	drop    []entry // the messages, by number - 1
+
+	ahead []mail.Message // that were read with one before, without summaries
+	last  uint32         // UID of the message that was sent last
 }
 
 // states a command may be given in.
