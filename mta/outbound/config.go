@@ -50,7 +50,7 @@ type Self struct {
 // Limits bound connections and transactions. Zero stands for the default.
 type Limits struct {
 	PerHost      int // connections to one host at once: 20
-	Idle         int // idle connections in all: 50
+	Idle         int // idle connections in all, at some 25 KB each: 500
 	Transactions int // on one connection: 100
 	Recipients   int // in one transaction: 100 (RFC 5321 4.5.3.1.8)
 	Sessions     int // connections one attempt makes for one domain: 5
@@ -68,7 +68,7 @@ type Timeouts struct {
 func (c Config) withDefaults() Config {
 	def(&c.Port, defaultPort)
 	def(&c.Limits.PerHost, 20)
-	def(&c.Limits.Idle, 50)
+	def(&c.Limits.Idle, 500)
 	def(&c.Limits.Transactions, 100)
 	def(&c.Limits.Recipients, 100)
 	def(&c.Limits.Sessions, 5)

@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -22,11 +23,12 @@ type session struct {
 	spot   spot
 	client *smtpc.Client
 	host   string
-	peer   string // host[ip]
-	tls    string // as mail.Event tells it
-	note   string // what else is to be told about how mail went: without TLS, and why
-	used   int    // transactions begun
-	reused bool   // it came from the pool and nothing was said on it since
+	peer   string        // host[ip]
+	tls    string        // as mail.Event tells it
+	note   string        // what else is to be told about how mail went: without TLS, and why
+	used   int           // transactions begun
+	reused bool          // it came from the pool and nothing was said on it since
+	idle   *list.Element // its place among the idle ones, while it is one
 	timer  *time.Timer
 }
 

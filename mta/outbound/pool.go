@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"container/list"
 	"context"
 	"slices"
 	"sync"
@@ -29,14 +30,20 @@ type pool struct {
 	hangUp           func(*session) // ends a connection politely; may take a moment
 
 	mu     sync.Mutex
-	open   map[spot]int
-	idle   []*session // oldest first
-	freed  chan struct{}
+	places map[spot]*place
+	idle   list.List // of *session, the longest idle first
 	ending sync.WaitGroup
 }
 
+// place is what is known of one spot, as long as it has a connection or somebody who waits for one.
+type place struct {
+	open    int
+	idle    []*session // the last put is the last
+	waiting []chan struct{}
+}
+
 func newPool(perHost, maxIdle int, keep time.Duration, hangUp func(*session)) *pool {
-	return &pool{perHost: perHost, maxIdle: maxIdle, keep: keep, hangUp: hangUp, open: map[spot]int{}, freed: make(chan struct{})}
+	return &pool{perHost: perHost, maxIdle: maxIdle, keep: keep, hangUp: hangUp, places: map[spot]*place{}}
 }
 
 // enter waits for leave to use a connection of a spot: an idle one, or nil for the right to make one. fresh asks for
@@ -50,47 +57,80 @@ func (p *pool) enter(ctx context.Context, at spot, fresh bool) (*session, error)
 		select {
 		case <-freed:
 		case <-ctx.Done():
+			p.giveUp(at, freed)
 			return nil, context.Cause(ctx)
 		}
 	}
 }
 
-func (p *pool) tryEnter(at spot, fresh bool) (s *session, wait <-chan struct{}) {
+func (p *pool) tryEnter(at spot, fresh bool) (s *session, wait chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	// The youngest is the least likely to have been closed by the other side.
-	for i := len(p.idle) - 1; i >= 0; i-- {
-		if p.idle[i].spot != at {
-			continue
-		}
-		s := p.idle[i]
-		p.idle = slices.Delete(p.idle, i, i+1)
-		s.timer.Stop()
-		if !fresh {
-			return s, nil
-		}
-		p.end(s) // a stale one; its siblings are of the same age
+	h := p.places[at]
+	if h == nil {
+		h = &place{}
+		p.places[at] = h
 	}
-	if p.open[at] >= p.perHost {
-		return nil, p.freed
+	if !fresh && len(h.idle) > 0 {
+		// The youngest is the least likely to have been closed by the other side.
+		s := h.idle[len(h.idle)-1]
+		p.takeOut(s)
+		return s, nil
 	}
-	p.open[at]++
+	for fresh && len(h.idle) > 0 {
+		p.end(h.idle[0]) // a stale one; its siblings are of the same age
+	}
+	if h.open >= p.perHost {
+		wait = make(chan struct{})
+		h.waiting = append(h.waiting, wait)
+		return nil, wait
+	}
+	h.open++
 	return nil, nil
+}
+
+// giveUp ends a wait. Where the turn came at the same moment, the next one gets it.
+func (p *pool) giveUp(at spot, wait chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := p.places[at]
+	if h == nil {
+		return
+	}
+	if i := slices.Index(h.waiting, wait); i >= 0 {
+		h.waiting = slices.Delete(h.waiting, i, i+1)
+	} else {
+		h.wake()
+	}
+	p.tidy(at, h)
 }
 
 // put gives a connection back for others to use.
 func (p *pool) put(s *session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.idle) >= p.maxIdle {
-		oldest := p.idle[0]
-		p.idle = slices.Delete(p.idle, 0, 1)
-		oldest.timer.Stop()
-		p.end(oldest)
+	if p.idle.Len() >= p.maxIdle {
+		p.end(p.idle.Front().Value.(*session))
 	}
-	p.idle = append(p.idle, s)
-	s.timer = time.AfterFunc(p.keep, func() { p.expire(s) })
-	p.wake()
+	h := p.places[s.spot]
+	h.idle = append(h.idle, s)
+	s.idle = p.idle.PushBack(s)
+	if s.timer == nil {
+		s.timer = time.AfterFunc(p.keep, func() { p.expire(s) })
+	} else {
+		s.timer.Reset(p.keep)
+	}
+	h.wake()
+}
+
+// takeOut takes a connection out of the idle ones. p.mu is held.
+func (p *pool) takeOut(s *session) {
+	s.timer.Stop()
+	p.idle.Remove(s.idle)
+	s.idle = nil
+	h := p.places[s.spot]
+	i := slices.Index(h.idle, s)
+	h.idle = slices.Delete(h.idle, i, i+1)
 }
 
 // leave ends the use of a spot whose connection is closed, or was never made.
@@ -106,45 +146,52 @@ func (p *pool) retire(s *session) {
 	p.leave(s.spot)
 }
 
+// expire ends a connection that was idle for its time. One that was taken at the same moment is not idle any more.
 func (p *pool) expire(s *session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if i := slices.Index(p.idle, s); i >= 0 {
-		p.idle = slices.Delete(p.idle, i, i+1)
+	if s.idle != nil {
 		p.end(s)
 	}
 }
 
-// end hangs up in the background. p.mu is held.
+// end hangs an idle connection up in the background. p.mu is held.
 func (p *pool) end(s *session) {
+	p.takeOut(s)
 	p.ending.Go(func() {
 		p.hangUp(s)
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.release(s.spot)
+		p.leave(s.spot)
 	})
 }
 
+// release gives a connection's place to whoever waits for it. p.mu is held.
 func (p *pool) release(at spot) {
-	if p.open[at]--; p.open[at] <= 0 {
-		delete(p.open, at)
-	}
-	p.wake()
+	h := p.places[at]
+	h.open--
+	h.wake()
+	p.tidy(at, h)
 }
 
-func (p *pool) wake() {
-	close(p.freed)
-	p.freed = make(chan struct{})
+func (p *pool) tidy(at spot, h *place) {
+	if h.open == 0 && len(h.waiting) == 0 {
+		delete(p.places, at)
+	}
+}
+
+// wake lets the one who has waited longest look again.
+func (h *place) wake() {
+	if len(h.waiting) > 0 {
+		close(h.waiting[0])
+		h.waiting = h.waiting[1:]
+	}
 }
 
 // close ends all idle connections and waits until they have ended. No attempt may be running.
 func (p *pool) close() {
 	p.mu.Lock()
-	for _, s := range p.idle {
-		s.timer.Stop()
-		p.end(s)
+	for p.idle.Len() > 0 {
+		p.end(p.idle.Front().Value.(*session))
 	}
-	p.idle = nil
 	p.mu.Unlock()
 	p.ending.Wait()
 }

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,8 +160,74 @@ func TestPool(t *testing.T) {
 	p.leave(at)
 	p.retire(four)
 	p.close()
-	if len(p.open) != 0 {
-		t.Errorf("still open: %v", p.open)
+	if len(p.places) != 0 || p.idle.Len() != 0 {
+		t.Errorf("still open: %v", p.places)
+	}
+}
+
+// A crowd on few places: nobody is forgotten, also where others stop waiting, and no place has more connections than it may.
+func TestPoolCrowd(t *testing.T) {
+	t.Parallel()
+	const perHost = 2
+	p := newPool(perHost, 3, time.Millisecond, func(*session) {})
+	spots := []spot{{host: "a"}, {host: "b"}, {host: "c"}}
+	var inUse [3]atomic.Int32
+	var crowd sync.WaitGroup
+	for i := range 60 {
+		crowd.Go(func() {
+			for n := range 200 {
+				at := (i + n) % len(spots)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				if (i+n)%5 == 0 {
+					ctx, cancel = context.WithTimeout(t.Context(), 20*time.Microsecond)
+				}
+				s, err := p.enter(ctx, spots[at], n%7 == 0)
+				cancel()
+				if err != nil {
+					if (i+n)%5 != 0 {
+						t.Errorf("forgotten: %v", err)
+					}
+					continue
+				}
+				if now := inUse[at].Add(1); now > perHost {
+					t.Errorf("%d connections of one host", now)
+				}
+				runtime.Gosched()
+				inUse[at].Add(-1)
+				switch {
+				case s == nil && n%3 == 0:
+					p.leave(spots[at])
+				case s == nil:
+					p.put(&session{spot: spots[at]})
+				case n%4 == 0:
+					p.retire(s)
+				default:
+					p.put(s)
+				}
+			}
+		})
+	}
+	crowd.Wait()
+	p.close()
+	if len(p.places) != 0 || p.idle.Len() != 0 {
+		t.Errorf("still open: %v", p.places)
+	}
+}
+
+// BenchmarkPool takes and gives back connections of 500 hosts that are all kept.
+func BenchmarkPool(b *testing.B) {
+	p := newPool(20, 500, time.Minute, func(*session) {})
+	defer p.close()
+	for n := 0; b.Loop(); n++ {
+		at := spot{host: "h" + strconv.Itoa(n%500)}
+		s, err := p.enter(b.Context(), at, false)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if s == nil {
+			s = &session{spot: at}
+		}
+		p.put(s)
 	}
 }
 
