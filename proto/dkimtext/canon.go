@@ -121,29 +121,42 @@ func (b *Body) run(p []byte) int {
 
 func (b *Body) put(c byte) {
 	b.before()
-	b.add([]byte{c})
+	b.room(1)
+	b.out = append(b.out, c)
 }
 
 // before hashes what was held back, because something follows.
 func (b *Body) before() {
 	b.text = true
 	for ; b.lines > 0; b.lines-- {
-		b.add([]byte{'\r', '\n'})
+		b.end()
 	}
 	if b.space {
 		b.space = false
-		b.add([]byte{' '})
+		b.room(1)
+		b.out = append(b.out, ' ')
+	}
+}
+
+func (b *Body) end() {
+	b.room(2)
+	b.out = append(b.out, '\r', '\n')
+}
+
+// room makes sure that n octets fit. What is appended after it never escapes to the heap, as a slice given to the hash would.
+func (b *Body) room(n int) {
+	if len(b.out)+n > cap(b.out) {
+		b.sum.Write(b.out)
+		b.out = b.out[:0]
 	}
 }
 
 func (b *Body) add(p []byte) {
-	if len(b.out)+len(p) > cap(b.out) {
+	if b.room(len(p)); len(p) > cap(b.out)/2 {
 		b.sum.Write(b.out)
 		b.out = b.out[:0]
-		if len(p) > cap(b.out)/2 {
-			b.sum.Write(p)
-			return
-		}
+		b.sum.Write(p)
+		return
 	}
 	b.out = append(b.out, p...)
 }
@@ -155,7 +168,7 @@ func (b *Body) Close() {
 		b.put('\r')
 	}
 	if b.text || !b.relaxed {
-		b.add([]byte{'\r', '\n'})
+		b.end()
 	}
 	b.sum.Write(b.out)
 	b.out = b.out[:0]
