@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -114,7 +115,7 @@ func (r *postrider) Stop() {
 
 // AddAccounts implements Rig: through the operator's socket, two at a time, since the hash of a password costs CPU.
 func (r *postrider) AddAccounts(ctx context.Context, names []string) error {
-	client, err := httpapi.Dial(ctx, filepath.Join(r.dir, "data", "admin.sock"))
+	client, err := r.operator(ctx)
 	if err != nil {
 		return err
 	}
@@ -129,6 +130,25 @@ func (r *postrider) AddAccounts(ctx context.Context, names []string) error {
 		_, err := client.AddAccount(ctx, admin.NewAccount{Address: Address(names[i]), Password: Password})
 		return err
 	})
+}
+
+// operator connects to the operator's socket, which opens a moment after the mail services.
+func (r *postrider) operator(ctx context.Context) (*httpapi.Client, error) {
+	deadline := time.Now().Add(patience)
+	for {
+		client, err := httpapi.Dial(ctx, filepath.Join(r.dir, "data", "admin.sock"))
+		if !errors.Is(err, httpapi.ErrNotRunning) || time.Now().After(deadline) {
+			return client, err
+		}
+		if ended := r.process.ended(); ended != nil {
+			return nil, ended
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // Usage implements Rig.

@@ -24,7 +24,7 @@ func measureSubmission(ctx context.Context, b *Bench) error {
 		return err
 	}
 	defer stop()
-	messages := b.pick(20, 600)
+	messages := b.pick(20, 200)
 	message := make([][]byte, sessions) // users may write as themselves only
 	for i, user := range users {
 		message[i] = plainMessageFrom(Address(user), 4<<10)
