@@ -30,6 +30,12 @@ func (s *session) cmdStore(ctx context.Context, c *call, a *wire.Store) (reply, 
 	}
 	var modified []wire.Range
 	for part := range batches(spans, batch) {
+		if c.changed { // somebody changed the account before the last batch; once the view has that, the next ones follow it
+			if err := s.update(ctx, false); err != nil {
+				return reply{}, err
+			}
+			c.changed = false
+		}
 		left, err := s.storeSome(ctx, c, a, flags, part)
 		if err != nil {
 			return reply{}, err
