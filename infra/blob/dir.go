@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // partSuffix ends the name of a pack that was never synced.
@@ -86,7 +87,7 @@ func (d *Dir) makeParent(dir string) error {
 func (d *Dir) Open(_ context.Context, name string) (File, error) {
 	path := filepath.Join(d.root, filepath.FromSlash(name))
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrPermission) {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 		f, err = os.Open(path) // a read-only copy of a store can still be read
 	}
 	if err != nil {

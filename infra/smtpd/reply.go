@@ -46,6 +46,9 @@ func ReplyFor(err error) *smtp.Reply {
 	if smtp.ValidEnhanced(failure.Enhanced) && failure.Enhanced[0] != '2' {
 		r.Enhanced = failure.Enhanced
 		r.Code = inClass(r.Code, int(failure.Enhanced[0]-'0'))
+		if r.Enhanced == "4.3.1" { // RFC 5321 4.2.2: insufficient system storage
+			r.Code = 452
+		}
 	}
 	return &r
 }

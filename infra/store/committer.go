@@ -226,7 +226,7 @@ func (s *Store) checkpoint() {
 	if err == nil {
 		_, err = s.ledger.conn.one(func(row) {}, `PRAGMA wal_checkpoint(PASSIVE)`)
 	}
-	if err != nil {
+	if err != nil && !diskIsFull(err) { // with a full disk the log stays as it is, and is moved later
 		_ = s.stop(err)
 	}
 }

@@ -69,7 +69,13 @@ func (g *group) commit() []*request {
 		g.answer()
 		return nil
 	}
-	if _, err := l.conn.exec(`COMMIT`); err != nil {
+	if _, err := l.conn.exec(`COMMIT`); diskIsFull(err) {
+		// The frame that makes a transaction count is written last, and was not: nothing happened.
+		g.rollback()
+		g.failAll(sqlError(err))
+		g.answer()
+		return nil
+	} else if err != nil {
 		// It may have happened all the same: packs that it may refer to must outlive their callers' Discard. If it
 		// has not, the next Open removes them.
 		for sealed, b := range l.bodies {

@@ -9,6 +9,12 @@ import (
 	"github.com/postrider/postrider/mail"
 )
 
+// diskIsFull reports that SQLite found no room for what it wanted to write.
+func diskIsFull(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_FULL
+}
+
 // sqlError gives trouble with the index its kind.
 func sqlError(err error) error {
 	var known *mail.Error

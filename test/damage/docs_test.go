@@ -13,13 +13,13 @@ import (
 	"github.com/postrider/postrider/mail"
 )
 
-// The replies that this suite gets from a real server, word for word; stoppedSMTP is what port 25 makes of the error behind stoppedIMAP.
+// The replies that this suite gets from a real server, word for word; stoppedSMTP is what port 25 makes of a store that has stopped.
 const (
 	diskFull    = "the disk is nearly full; try again when its owner has made room"
-	fullSMTP    = "451 4.3.1 " + diskFull
+	fullSMTP    = "452 4.3.1 " + diskFull
 	fullIMAP    = "NO [UNAVAILABLE] " + diskFull
+	fullIndex   = "NO [UNAVAILABLE] the disk is full; try again when its owner has made room"
 	stopped     = "the store has stopped because the disk failed to keep what was written; restart it once the disk is sound"
-	stoppedIMAP = "NO [UNAVAILABLE] " + stopped
 	stoppedSMTP = "451 4.3.0 " + stopped
 	damagedIMAP = "NO [SERVERBUG] a message is damaged and cannot be read; the others were fetched"
 	damagedPOP3 = "-ERR [SYS/TEMP] internal error; the server's log says more"
@@ -42,7 +42,7 @@ func TestQuotedReplies(t *testing.T) {
 	for _, m := range regexp.MustCompile("`((?:[2-5][0-9][0-9] |NO |BAD |OK |-ERR )[^`]*)`").FindAllStringSubmatch(section, -1) {
 		quoted = append(quoted, m[1])
 	}
-	real := []string{fullSMTP, fullIMAP, stoppedIMAP, stoppedSMTP, damagedIMAP, damagedPOP3, internal}
+	real := []string{fullSMTP, fullIMAP, fullIndex, stoppedSMTP, damagedIMAP, damagedPOP3, internal}
 	for _, r := range real {
 		if !slices.Contains(quoted, r) {
 			t.Errorf("the table does not quote %q", r)
