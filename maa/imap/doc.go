@@ -8,6 +8,9 @@
 //   - Sequence numbers exist in a session's view alone: the UIDs, flags and mod-sequences of the selected mailbox as the
 //     client knows them. The view changes only in the moment in which the client is told (RFC 9051 7.5.1): EXPUNGE and VANISHED
 //     never go out during FETCH, STORE or SEARCH by sequence number.
+//   - Mailboxes selected lately are remembered as snapshots, 16 MiB in all at most. A view borrows one until it changes; none is
+//     believed before the store has told the mailbox's mod-sequence.
+//   - A session's own changes go into its view by their receipts. Where somebody else's may lie between, the store is asked.
 //   - What a session holds is 16 octets a message of the selected mailbox, and one batch. A message is read and written in
 //     pieces, whatever its size. A session that waits for its client holds no buffers.
 //   - Commands are answered in the order they came in, also when they were sent without waiting (RFC 9051 5.5).
