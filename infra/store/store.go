@@ -104,16 +104,27 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// makeDir makes a directory whose name survives a crash.
+// makeDir makes a directory, and those above it that are missing, so that all their names survive a power failure.
 func makeDir(path string) error {
+	highest := path // of those that are missing
+	for up := filepath.Dir(path); up != filepath.Dir(up); up = filepath.Dir(up) {
+		if _, err := os.Stat(up); err == nil {
+			break
+		}
+		highest = up
+	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return err
 	}
-	parent, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
+	for dir := path; ; dir = filepath.Dir(dir) {
+		parent, err := os.Open(filepath.Dir(dir))
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(parent.Sync(), parent.Close()); err != nil || dir == highest {
+			return err
+		}
 	}
-	return errors.Join(parent.Sync(), parent.Close())
 }
 
 func (s *Store) defaults() {

@@ -23,7 +23,7 @@ func TestInstallation(t *testing.T) {
 	for n := range rounds {
 		disk := faultfs.New(faultfs.Options{Lenient: n%3 == 2})
 		m := faultfs.MountFor(t, disk)
-		h := newHost(t, m.Dir+"/data", sink.addr)
+		h := newHost(t, m.Dir+"/var/lib/data", sink.addr) // the directories above it are new too
 		var acknowledged []string
 		for range 2 { // the second time on what the first has left
 			h.launch(nil)
