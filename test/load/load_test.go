@@ -93,6 +93,9 @@ func twice() Samples {
 
 func TestReport(t *testing.T) {
 	t.Parallel()
+	if got := Machine(Options{DovecotFsync: "always"}, twice()); !strings.Contains(got, "rounds: pop3 3;") || !strings.Contains(got, "mail_fsync = always") {
+		t.Errorf("the machine: %s", got)
+	}
 	got := Report(twice(), "a machine")
 	for _, want := range []string{"a machine", "### POP3", "| messages/s | Postrider | Postfix + Dovecot | Postrider is |", "| a <case> | 201 | 100 | 2.00x |", "| a <case> | 10.0 | 40.0 | 4.00x |"} {
 		if !strings.Contains(got, want) {

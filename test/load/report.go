@@ -25,8 +25,8 @@ func Insert(page, generated string) (string, error) {
 	return before + beginMark + "\n" + generated + endMark + after, nil
 }
 
-// Machine describes where a bench ran.
-func Machine(b *Bench) string {
+// Machine describes where a bench ran, and how often it measured.
+func Machine(o Options, samples Samples) string {
 	model := "?"
 	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		for line := range strings.Lines(string(text)) {
@@ -36,8 +36,8 @@ func Machine(b *Bench) string {
 		}
 	}
 	total := kilobytes("/proc/meminfo", "MemTotal:") >> 20
-	return fmt.Sprintf("%d processors (%s), %d GiB of memory, %s/%s, %s; %d rounds; Dovecot's mail_fsync = %s.",
-		runtime.NumCPU(), model, total, runtime.GOOS, runtime.GOARCH, runtime.Version(), b.Rounds, b.DovecotFsync)
+	return fmt.Sprintf("%d processors (%s), %d GiB of memory, %s/%s, %s; rounds: %s; Dovecot's mail_fsync = %s.",
+		runtime.NumCPU(), model, total, runtime.GOOS, runtime.GOARCH, runtime.Version(), samples.rounds(), o.DovecotFsync)
 }
 
 // number writes three significant digits.

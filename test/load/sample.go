@@ -2,7 +2,9 @@ package load
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 )
 
 // The systems that take part.
@@ -59,6 +61,21 @@ func (s Samples) Cases(work string) []string {
 		}
 	}
 	return cases
+}
+
+// rounds says how often each work was measured.
+func (s Samples) rounds() string {
+	var all []string
+	for _, work := range s.Works() {
+		seen := map[int]bool{}
+		for _, one := range s {
+			if one.Work == work {
+				seen[one.Round] = true
+			}
+		}
+		all = append(all, fmt.Sprintf("%s %d", work, len(seen)))
+	}
+	return strings.Join(all, ", ")
 }
 
 // Works lists the works likewise.

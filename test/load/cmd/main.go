@@ -36,6 +36,7 @@ func do() error {
 	flag.BoolVar(&o.Keep, "keep", false, "leave the systems' directories, for a look at their logs")
 	cases := flag.String("cases", "", "measure only cases whose name this regular expression matches")
 	raw := flag.String("json", "", "a file for all samples, as JSON")
+	from := flag.String("from", "", "files of earlier samples, parted by commas, that join the report; with -works \"\" nothing is measured anew")
 	page := flag.String("out", "", "a Markdown page, whose part between markers is written anew, with a plot beside it; default: print the tables")
 	flag.Parse()
 	if flag.NArg() > 0 {
@@ -45,20 +46,49 @@ func do() error {
 	if o.Cases, err = regexp.Compile(*cases); err != nil {
 		return err
 	}
+	samples, err := read(*from)
+	if err != nil {
+		return err
+	}
+	fresh, failed := measure(o, *works)
+	// What was measured before something failed is reported all the same.
+	return errors.Join(failed, report(o, append(samples, fresh...), *raw, *page))
+}
+
+// measure does the works of this comma-separated list.
+func measure(o load.Options, works string) (load.Samples, error) {
+	if works == "" {
+		return nil, nil
+	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer cancel()
 	b, err := load.New(ctx, o)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer b.Close()
-	// What was measured before something failed is reported all the same.
-	failed := b.Run(ctx, strings.Split(*works, ","))
-	return errors.Join(failed, report(b, *raw, *page))
+	failed := b.Run(ctx, strings.Split(works, ","))
+	return b.Samples(), failed
 }
 
-func report(b *load.Bench, raw, page string) error {
-	samples := b.Samples()
+// read reads files that -json wrote.
+func read(files string) (load.Samples, error) {
+	var all load.Samples
+	for _, path := range strings.FieldsFunc(files, func(r rune) bool { return r == ',' }) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		var samples load.Samples
+		if err := json.Unmarshal(text, &samples); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		all = append(all, samples...)
+	}
+	return all, nil
+}
+
+func report(o load.Options, samples load.Samples, raw, page string) error {
 	if raw != "" {
 		text, err := json.MarshalIndent(samples, "", " ")
 		if err != nil {
@@ -68,7 +98,7 @@ func report(b *load.Bench, raw, page string) error {
 			return err
 		}
 	}
-	generated := load.Report(samples, load.Machine(b))
+	generated := load.Report(samples, load.Machine(o, samples))
 	if page == "" {
 		fmt.Print(generated)
 		return nil
