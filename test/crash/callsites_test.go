@@ -99,7 +99,12 @@ func (b *bench) try(rule *faultfs.Rule, power bool, name string) []faultfs.Call 
 	t := b.t
 	t.Helper()
 	disk := b.disk.Copy()
-	m := faultfs.MountFor(t, disk)
+	dir := lab.Dir(t)
+	defer os.Remove(dir) // now, not when the test ends: there are many
+	m, err := faultfs.Mount(disk, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer m.Unmount()
 	w := b.town
 	w.mount, w.disk = m, disk
