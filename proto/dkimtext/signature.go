@@ -230,7 +230,7 @@ func (s *Signature) Format() []byte {
 	f.fold()
 	f.tight("b=")
 	for data := base64.StdEncoding.EncodeToString(s.Data); data != ""; {
-		n := min(len(data), 72)
+		n := min(len(data), 68)
 		f.tight(data[:n])
 		data = data[n:]
 	}
