@@ -106,7 +106,7 @@ func (s *Scheduler) fill(ctx context.Context) time.Duration {
 			}
 			return s.Times.Busy
 		}
-		if claimed < s.Limits.Batch && s.untilDue(ctx) == 0 {
+		if claimed == 0 {
 			// What is due belongs to routes at their limits. An attempt of ours that ends wakes us; one of another node does not.
 			s.setStuck()
 			return s.Times.Busy
