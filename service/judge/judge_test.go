@@ -601,21 +601,6 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-func BenchmarkJudge20KB(b *testing.B) {
-	m := signed(b, msg+strings.Repeat("These are words of a line that has about seventy-eight octets in it, yes.\r\n", 270), day)
-	j := judge(resolver(b, base(b)), Policy{HonourReject: true})
-	x := tx(m)
-	b.ReportAllocs()
-	start := cpu()
-	for b.Loop() {
-		v, err := j.Judge(context.Background(), x)
-		if err != nil || v.DMARC.Result != dmarc.Pass {
-			b.Fatal(err, v.Notes)
-		}
-	}
-	b.ReportMetric(float64((cpu()-start).Microseconds())/float64(b.N), "cpu-µs/op")
-}
-
 // cpu is the processor time of this process.
 func cpu() time.Duration {
 	var u syscall.Rusage
