@@ -4,7 +4,7 @@
 set -eu
 
 packages="swaks msmtp curl mutt isync fetchmail postfix dovecot-imapd openssl ca-certificates
-libnet-ssleay-perl libio-socket-ssl-perl libauthen-sasl-perl nsd ldnsutils unbound"
+libnet-ssleay-perl libio-socket-ssl-perl libauthen-sasl-perl nsd ldnsutils unbound python3-dkim python3-nacl"
 [ $# = 0 ] || packages="$*"
 
 command -v dpkg-query >/dev/null 2>&1 || {

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -289,7 +290,14 @@ func crashAt(t *testing.T, step string, l loss) {
 	dir, copied := t.TempDir(), t.TempDir()
 	d := openDisk(t, dir)
 	var armed, hit atomic.Bool
+	var began, ended atomic.Int64
 	s, err := store.Open(context.Background(), store.Options{Dir: dir, Log: quiet(), Bucket: d, PackSize: 200_000, Step: func(name string) {
+		switch name {
+		case "gathered":
+			began.Add(1)
+		case "answered":
+			defer ended.Add(1)
+		}
 		if name == step && armed.CompareAndSwap(true, false) {
 			if err := d.copyTo(copied, l); err != nil {
 				t.Error(err)
@@ -306,6 +314,9 @@ func crashAt(t *testing.T, step string, l loss) {
 		if err := fileOne(s, box, n); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for ended.Load() < began.Load() { // the last one is answered before its last step
+		runtime.Gosched()
 	}
 	armed.Store(true)
 	acked := map[int]bool{}

@@ -40,7 +40,7 @@ func TestSlowDisk(t *testing.T) {
 	w.finish("slow disk")
 }
 
-// A full disk: while there is less than the reserve, mail gets 4.3.1 and everything else goes on; when there is nothing at all,
+// A full disk: while there is less than the reserve, mail gets 452 4.3.1 and everything else goes on; when there is nothing at all,
 // nothing that was acknowledged is lost; once there is room again all is as before. RFC 3463 3.4, RFC 5321 4.2.3.
 func TestFullDisk(t *testing.T) {
 	if testing.Short() {
@@ -63,7 +63,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	var refused *textproto.Error
-	if err := mail.send(); !errors.As(err, &refused) || refused.Code/100 != 4 || !strings.HasPrefix(refused.Msg, "4.3.1 ") {
+	if err := mail.send(); !errors.As(err, &refused) || refused.Code != 452 || !strings.HasPrefix(refused.Msg, "4.3.1 ") {
 		t.Errorf("below the reserve a message gets %v", err)
 	}
 	mail.hangUp()

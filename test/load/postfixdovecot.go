@@ -23,7 +23,7 @@ import (
 var peerFiles embed.FS
 
 // ErrMissing says that Postfix or Dovecot is not installed, or that they cannot be started by this user.
-var ErrMissing = errors.New("Postfix and Dovecot cannot be started")
+var ErrMissing = errors.New("the peers, Postfix and Dovecot, cannot be started")
 
 // nobody owns the mail that Dovecot keeps.
 const nobody = 65534

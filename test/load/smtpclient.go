@@ -24,7 +24,7 @@ func dialSMTP(addr string) (*smtpClient, error) {
 		return nil, err
 	}
 	c := &smtpClient{conn: conn, in: bufio.NewReaderSize(conn, 1<<10)}
-	if err := c.expect('2'); err == nil {
+	if err = c.expect('2'); err == nil {
 		err = c.do("EHLO client.example", '2')
 	}
 	if err != nil {

@@ -20,12 +20,11 @@ func main() {
 	addr := flag.String("addr", "127.0.0.1:2525", "where to listen")
 	file := flag.String("sync", "", "append bodies to this file and sync it before answering")
 	flag.Parse()
-	if err := serve(*addr, *file); err != nil {
-		fmt.Fprintln(os.Stderr, "null:", err)
-		os.Exit(1)
-	}
+	fmt.Fprintln(os.Stderr, "null:", serve(*addr, *file))
+	os.Exit(1)
 }
 
+// serve goes on until something fails.
 func serve(addr, file string) error {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
