@@ -54,6 +54,7 @@ type App struct {
 	search     *search.Service
 	agent      *msa.Agent
 	queue      *queue.Scheduler
+	express    *queue.Express // takes fresh mail to the queue at once
 	operations *admin.Operations
 
 	started  time.Time
@@ -102,8 +103,9 @@ func (a *App) open(ctx context.Context) error {
 	a.auth = directory.NewAuthenticator(a.store, a.clock, secret)
 	a.rejections = intake.NewRejections(a.store, a.clock, a.log.With("role", "service/intake"))
 	a.search = search.New(search.Config{Store: a.store, Mailboxes: a.store, Blobs: a.store, Clock: a.clock, Log: a.log.With("role", "service/search")})
+	a.express = &queue.Express{Journal: a.store}
 	a.intake = &intake.Intake{
-		Blobs: a.store, Journal: a.store, Resolver: a.people, Planner: &mda.Planner{Places: a.store, Clock: a.clock}, Clock: a.clock,
+		Blobs: a.store, Journal: a.express, Resolver: a.people, Planner: &mda.Planner{Places: a.store, Clock: a.clock}, Clock: a.clock,
 		Hostname: a.cfg.Hostname, QueueLife: a.cfg.Queue.Expire.Std(), Rejections: a.rejections,
 	}
 	a.agent = &msa.Agent{

@@ -177,12 +177,12 @@ func (a *App) makeQueue() (*queue.Scheduler, error) {
 	q := a.cfg.Queue
 	return queue.New(queue.Config{
 		Journal: a.store, Queue: a.store, Clock: a.clock, Bus: a.bus, Sender: transport,
-		Reporter: reporter,
-		Owner:    a.cfg.Hostname + ":" + owner,
-		Backoff:  queue.Backoff{First: q.RetryFirst.Std(), Max: q.RetryMax.Std()},
-		Limits:   queue.Limits{Concurrency: q.Concurrency, PerRoute: q.PerRoute},
-		Times:    queue.Times{Delay: delay(q.DelayWarning.Std()), Grace: Grace / 2},
-		Log:      a.log.With("role", "mta/queue"),
+		Reporter: reporter, Express: a.express,
+		Owner:   a.cfg.Hostname + ":" + owner,
+		Backoff: queue.Backoff{First: q.RetryFirst.Std(), Max: q.RetryMax.Std()},
+		Limits:  queue.Limits{Concurrency: q.Concurrency, PerRoute: q.PerRoute},
+		Times:   queue.Times{Delay: delay(q.DelayWarning.Std()), Grace: Grace / 2},
+		Log:     a.log.With("role", "mta/queue"),
 	})
 }
 

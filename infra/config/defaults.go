@@ -45,7 +45,7 @@ func Default(data string) Config {
 		IMAP: IMAP{IdleTimeout: 30 * minute, LoginTimeout: minute, MaxMessageSize: 50 * mib,
 			MaxConnections: 5000, MaxConnectionsPerIP: 200},
 		POP3:     POP3{IdleTimeout: 10 * minute, MaxConnections: 1000, MaxConnectionsPerIP: 50},
-		Queue:    Queue{RetryFirst: 5 * minute, RetryMax: 4 * hour, Expire: 120 * hour, DelayWarning: 4 * hour, Concurrency: 100, PerRoute: 50},
+		Queue:    Queue{RetryFirst: 5 * minute, RetryMax: 4 * hour, Expire: 120 * hour, DelayWarning: 4 * hour, Concurrency: 200, PerRoute: 50},
 		Outbound: Outbound{Port: 25, TLS: TLSOpportunistic, ConnectTimeout: 30 * second, Smarthost: Smarthost{Port: 587, TLS: TLSVerify}},
 		DNS:      DNS{Servers: []string{}, Timeout: 10 * second},
 		Accounts: Accounts{

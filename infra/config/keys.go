@@ -142,7 +142,7 @@ type Queue struct {
 	DelayWarning Duration `toml:"delay_warning"`
 	// Concurrency is how many attempts to hand mail on run at the same time.
 	Concurrency int `toml:"concurrency"`
-	// PerRoute is how many recipients of one domain or host may be on their way at the same time.
+	// PerRoute is how many of them may be to one domain or host.
 	PerRoute int `toml:"per_route"`
 }
 
