@@ -23,6 +23,7 @@ type Options struct {
 	Cases        *regexp.Regexp // measures only cases whose name it matches; nil is all
 	Keep         bool           // leaves the directory of the run
 	Binary       string         // the program postrider; "" builds it from the source
+	Note         string         // a sentence for the report
 	Log          io.Writer
 }
 

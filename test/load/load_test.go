@@ -61,7 +61,7 @@ func TestMedianAndQuantile(t *testing.T) {
 	for _, c := range []struct {
 		values []float64
 		want   float64
-	}{{[]float64{3}, 3}, {[]float64{9, 1, 5}, 5}, {[]float64{4, 1, 3, 2}, 3}} {
+	}{{[]float64{3}, 3}, {[]float64{9, 1, 5}, 5}, {[]float64{4, 1, 3, 2}, 2.5}} {
 		if got, ok := median(c.values); !ok || got != c.want {
 			t.Errorf("median of %v is %v, want %v", c.values, got, c.want)
 		}

@@ -55,8 +55,8 @@ func bars(samples Samples) []bar {
 
 // Measures of the plot, in pixels.
 const (
-	plotWidth = 900
-	plotLeft  = 420
+	plotWidth = 960
+	plotLeft  = 490
 	plotRight = 70
 	plotTop   = 56
 	lineHigh  = 20

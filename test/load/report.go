@@ -36,8 +36,8 @@ func Machine(o Options, samples Samples) string {
 		}
 	}
 	total := kilobytes("/proc/meminfo", "MemTotal:") >> 20
-	return fmt.Sprintf("%d processors (%s), %d GiB of memory, %s/%s, %s; rounds: %s; Dovecot's mail_fsync = %s.",
-		runtime.NumCPU(), model, total, runtime.GOOS, runtime.GOARCH, runtime.Version(), samples.rounds(), o.DovecotFsync)
+	return fmt.Sprintf("%d processors (%s), %d GiB of memory, %s/%s, %s; rounds: %s; Dovecot's mail_fsync = %s. %s",
+		runtime.NumCPU(), model, total, runtime.GOOS, runtime.GOARCH, runtime.Version(), samples.rounds(), o.DovecotFsync, o.Note)
 }
 
 // number writes three significant digits.

@@ -1,7 +1,6 @@
 package load
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -89,13 +88,13 @@ func (s Samples) Works() []string {
 	return works
 }
 
-// median of values, which it sorts; the upper of the middle two of an even number.
-func median[T cmp.Ordered](values []T) (m T, ok bool) {
+// median of values, which it sorts; the mean of the middle two of an even number. ok is false when there is none.
+func median(values []float64) (m float64, ok bool) {
 	if len(values) == 0 {
-		return m, false
+		return 0, false
 	}
 	slices.Sort(values)
-	return values[len(values)/2], true
+	return (values[len(values)/2] + values[(len(values)-1)/2]) / 2, true
 }
 
 // quantile gives the value that a share q of the values does not exceed; 0 of none. It sorts them.

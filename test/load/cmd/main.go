@@ -36,6 +36,7 @@ func do() error {
 	flag.BoolVar(&o.Keep, "keep", false, "leave the systems' directories, for a look at their logs")
 	cases := flag.String("cases", "", "measure only cases whose name this regular expression matches")
 	raw := flag.String("json", "", "a file for all samples, as JSON")
+	flag.StringVar(&o.Note, "note", "", "a sentence for the report, such as what else went on on the machine")
 	from := flag.String("from", "", "files of earlier samples, parted by commas, that join the report; with -works \"\" nothing is measured anew")
 	page := flag.String("out", "", "a Markdown page, whose part between markers is written anew, with a plot beside it; default: print the tables")
 	flag.Parse()
