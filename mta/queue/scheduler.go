@@ -212,7 +212,17 @@ func (s *Scheduler) untilDue(ctx context.Context) time.Duration {
 	case due.IsZero():
 		return s.Times.Poll
 	}
-	return min(max(due.Sub(s.Clock.Now()), 0), s.Times.Poll)
+	wait := due.Sub(s.Clock.Now())
+	if wait > s.longest() {
+		if err := s.hurry(ctx); err != nil {
+			if ctx.Err() == nil {
+				s.Log.Error("queue cannot be hurried after the clock was set back", "error", err)
+			}
+			return s.Times.Busy
+		}
+		return time.Second
+	}
+	return min(max(wait, 0), s.Times.Poll)
 }
 
 // atOnce is how many jobs are given back at once: as many as share a commit well.
