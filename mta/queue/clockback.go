@@ -7,9 +7,9 @@ import (
 	"github.com/postrider/postrider/mail"
 )
 
-// longest is more than any recipient waits for its next try, unless the clock was set back meanwhile.
+// longest is more than any recipient waits for its next try, or for a lease to run out, unless the clock was set back meanwhile.
 func (s *Scheduler) longest() time.Duration {
-	return time.Duration(float64(s.Backoff.Max)*(1+s.Backoff.Jitter)) + time.Minute
+	return max(time.Duration(float64(s.Backoff.Max)*(1+s.Backoff.Jitter)), s.Times.Lease) + time.Minute
 }
 
 // hurry makes due what would otherwise wait as long as the clock was set back. It is called when even the earliest waits longer than any
@@ -20,9 +20,14 @@ func (s *Scheduler) hurry(ctx context.Context) error {
 	n := 0
 	for {
 		page, err := s.Queue.Queued(ctx, mail.QueueFilter{After: after})
-		if err != nil || len(page) == 0 {
-			s.Log.Warn("the clock was set back; what waited is tried now", "messages", n)
+		if err != nil {
 			return err
+		}
+		if len(page) == 0 {
+			if n > 0 {
+				s.Log.Warn("the clock was set back; what waited is tried now", "messages", n)
+			}
+			return nil
 		}
 		var set mail.ChangeSet
 		for _, m := range page {

@@ -220,7 +220,7 @@ func (s *Scheduler) untilDue(ctx context.Context) time.Duration {
 			}
 			return s.Times.Busy
 		}
-		return time.Second
+		return min(s.Times.Busy, s.Times.Poll)
 	}
 	return min(max(wait, 0), s.Times.Poll)
 }
