@@ -53,11 +53,16 @@ func (c *conn) prepare(query string) (driver.Stmt, error) {
 	return s, nil
 }
 
-func (c *conn) bind(args []any) []driver.NamedValue {
-	c.args = c.args[:0]
+// bind appends a statement's arguments as the driver takes them.
+func bind(to []driver.NamedValue, args []any) []driver.NamedValue {
 	for i, a := range args {
-		c.args = append(c.args, driver.NamedValue{Ordinal: i + 1, Value: value(a)})
+		to = append(to, driver.NamedValue{Ordinal: i + 1, Value: value(a)})
 	}
+	return to
+}
+
+func (c *conn) bind(args []any) []driver.NamedValue {
+	c.args = bind(c.args[:0], args)
 	return c.args
 }
 
@@ -147,13 +152,18 @@ func (c *conn) each(fn func(r row) error, query string, args ...any) error {
 		c.row = make([]driver.Value, n)
 	}
 	c.row = c.row[:n]
+	return eachRow(rows, c.row, fn)
+}
+
+// eachRow calls fn for each row, which is read into buf, and closes the rows.
+func eachRow(rows driver.Rows, buf row, fn func(row) error) error {
 	for {
-		err := rows.Next(c.row)
+		err := rows.Next(buf)
 		if err == io.EOF {
 			return rows.Close()
 		}
 		if err == nil {
-			err = fn(row(c.row))
+			err = fn(buf)
 		}
 		if err != nil {
 			_ = rows.Close()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"io"
 )
 
 // errEnough ends a reading whose caller wants no more. It is nobody's error.
@@ -77,31 +76,10 @@ func (s *Store) manyRows(ctx context.Context, fn func(row) error, query string, 
 	}
 	defer c.Close()
 	return c.Raw(func(raw any) error {
-		rows, err := raw.(driver.QueryerContext).QueryContext(ctx, query, values(args))
+		rows, err := raw.(driver.QueryerContext).QueryContext(ctx, query, bind(nil, args))
 		if err != nil {
 			return err
 		}
-		defer rows.Close()
-		r := make(row, len(rows.Columns()))
-		for {
-			err := rows.Next(r)
-			if err == io.EOF {
-				return nil
-			}
-			if err == nil {
-				err = fn(r)
-			}
-			if err != nil {
-				return err
-			}
-		}
+		return eachRow(rows, make(row, len(rows.Columns())), fn)
 	})
-}
-
-func values(args []any) []driver.NamedValue {
-	out := make([]driver.NamedValue, len(args))
-	for i, a := range args {
-		out[i] = driver.NamedValue{Ordinal: i + 1, Value: value(a)}
-	}
-	return out
 }

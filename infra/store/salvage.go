@@ -131,8 +131,6 @@ func IsDamage(err error) bool {
 		return true
 	case sqlite3.SQLITE_IOERR:
 		return e.Code() == sqlite3.SQLITE_IOERR_SHORT_READ || e.Code() == sqlite3.SQLITE_IOERR_READ || e.Code() == sqlite3.SQLITE_IOERR_CORRUPTFS
-	case sqlite3.SQLITE_ERROR:
-		return false
 	}
 	return false
 }

@@ -16,22 +16,13 @@ func (s *Scheduler) longest() time.Duration {
 // may; what is leased is left to its lease.
 func (s *Scheduler) hurry(ctx context.Context) error {
 	now := s.Clock.Now()
-	var after mail.QueueID
 	n := 0
-	for {
-		page, err := s.Queue.Queued(ctx, mail.QueueFilter{After: after})
+	for page, err := range s.pages(ctx) {
 		if err != nil {
 			return err
 		}
-		if len(page) == 0 {
-			if n > 0 {
-				s.Log.Warn("the clock was set back; what waited is tried now", "messages", n)
-			}
-			return nil
-		}
 		var set mail.ChangeSet
 		for _, m := range page {
-			after = m.ID
 			if s.late(now, m.Recipients) {
 				set.Add(mail.QueueAct{Queue: m.ID, Act: mail.ActRetry, Now: now})
 			}
@@ -41,6 +32,10 @@ func (s *Scheduler) hurry(ctx context.Context) error {
 			return err
 		}
 	}
+	if n > 0 {
+		s.Log.Warn("the clock was set back; what waited is tried now", "messages", n)
+	}
+	return nil
 }
 
 // late tells whether some of a message waits too long and nothing of it is in somebody's hands.

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"iter"
 	"sync"
 	"time"
 
@@ -267,16 +268,11 @@ func (s *Scheduler) giveBackAll(ctx context.Context, jobs []mail.Job) {
 // how far it came is not known; the first is made again at once, later ones after a part of their usual wait, so that a
 // message that brings the process down does not do so in a tight loop.
 func (s *Scheduler) breakOwnLeases(ctx context.Context) {
-	var after mail.QueueID
-	for ctx.Err() == nil {
-		page, err := s.Queue.Queued(ctx, mail.QueueFilter{After: after})
+	for page, err := range s.pages(ctx) {
 		if err != nil && ctx.Err() == nil {
 			s.Log.Error("queue cannot be read for leases of a former run; they run out by themselves", "error", err)
 		}
 		if err != nil {
-			return
-		}
-		if len(page) == 0 {
 			return
 		}
 		for i := range page {
@@ -284,7 +280,27 @@ func (s *Scheduler) breakOwnLeases(ctx context.Context) {
 				return // told to stop already: the next run breaks the others
 			}
 		}
-		after = page[len(page)-1].ID
+	}
+}
+
+// pages yields the whole queue, page by page. An error ends it.
+func (s *Scheduler) pages(ctx context.Context) iter.Seq2[[]mail.Queued, error] {
+	return func(yield func([]mail.Queued, error) bool) {
+		var after mail.QueueID
+		for {
+			page, err := s.Queue.Queued(ctx, mail.QueueFilter{After: after})
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if len(page) == 0 {
+				return
+			}
+			after = page[len(page)-1].ID
+			if !yield(page, nil) {
+				return
+			}
+		}
 	}
 }
 
