@@ -30,7 +30,18 @@ type Envelope struct {
 	To   []Path
 	Body BodyType
 	UTF8 bool // SMTPUTF8 was asked for (RFC 6531)
+	TLS  TLSWish
 }
+
+// TLSWish is what a sender wants of TLS on a message's way (RFC 8689).
+type TLSWish uint8
+
+// The wishes.
+const (
+	TLSAsUsual  TLSWish = iota
+	TLSRequired         // REQUIRETLS: only over verified TLS, to hosts that keep the promise, or not at all (RFC 8689 2)
+	TLSOptional         // "TLS-Required: No": rather without than not at all (RFC 8689 3)
+)
 
 // BodyType is the BODY parameter of MAIL (RFC 6152).
 type BodyType uint8

@@ -19,6 +19,17 @@ type Letter struct {
 	Role     string    // which door: "msa", "mta/inbound", "mda/lmtp", "mta/bounce"
 	Peer     string    // who brought it, for the trail
 	TLS      string
+	Notes    []string // what was found out about it, one sentence each, for the trail
+	Junk     Suspicion
+	Extra    []Change // what else is to be done by the commit that takes it, such as counting it
+}
+
+// Suspicion is how much a letter looks like mail nobody asked for, as far as can be told without knowing for whom it is.
+type Suspicion struct {
+	Junk   bool     // policy says that it is to be filed as junk, whatever a recipient's own mail says
+	Score  float64  // of what speaks for and against it
+	Why    []string // what the score is made of, one sentence each
+	Tokens []uint64 // hashes of its words, for classifiers
 }
 
 // Size is the size of the message as it will be stored.

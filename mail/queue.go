@@ -16,6 +16,7 @@ type Queued struct {
 	Size       int64 // len(Prefix) + the blob's size
 	Body       BodyType
 	UTF8       bool
+	TLS        TLSWish
 	MessageID  string // of the header, without angle brackets
 	Created    time.Time
 	Expires    time.Time // after this an unsettled recipient has failed

@@ -109,7 +109,8 @@ type SegmentChange struct {
 // written for a message but by ChangeSegments, which commits like a change set.
 type SearchStore interface {
 	SearchHorizon(ctx context.Context) (SearchHorizon, error)
-	// Arrivals counts the messages with numbers past after and up to upto, by account.
+	// Arrivals counts the messages with numbers past after and up to upto, by account. Accounts without a SearchMark are left out: most
+	// people never search on the server, and nobody pays for an index they do not use.
 	Arrivals(ctx context.Context, after, upto EmailID) ([]Arrivals, error)
 	// AccountEmails lists the numbers past after of an account's messages, ascending.
 	AccountEmails(ctx context.Context, account AccountID, after EmailID) ([]EmailID, error)

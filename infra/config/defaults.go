@@ -37,7 +37,9 @@ func Default(data string) Config {
 		Listen: Listen{
 			SMTP: Addresses{":25"}, Submission: Addresses{":587"}, Submissions: Addresses{":465"}, LMTP: Addresses{}, LMTPSocketMode: "0660",
 			IMAP: Addresses{":143"}, IMAPS: Addresses{":993"}, POP3: Addresses{":110"}, POP3S: Addresses{":995"},
+			HTTP: Addresses{}, HTTPS: Addresses{}, Metrics: Addresses{}, ProxyFrom: []string{},
 		},
+		TLS:        TLS{ACME: ACME{Challenges: []string{"tls-alpn", "http"}, Names: []string{}}},
 		SMTP:       smtp,
 		Submission: smtp,
 		LMTP:       lmtp,
@@ -46,8 +48,17 @@ func Default(data string) Config {
 			MaxConnections: 5000, MaxConnectionsPerIP: 200},
 		POP3:     POP3{IdleTimeout: 10 * minute, MaxConnections: 1000, MaxConnectionsPerIP: 50},
 		Queue:    Queue{RetryFirst: 5 * minute, RetryMax: 4 * hour, Expire: 120 * hour, DelayWarning: 4 * hour, Concurrency: 200, PerRoute: 50},
-		Outbound: Outbound{Port: 25, TLS: TLSOpportunistic, ConnectTimeout: 30 * second, Smarthost: Smarthost{Port: 587, TLS: TLSVerify}},
-		DNS:      DNS{Servers: []string{}, Timeout: 10 * second},
+		Outbound: Outbound{Port: 25, TLS: TLSOpportunistic, ConnectTimeout: 30 * second, DANE: true, MTASTS: true, Smarthost: Smarthost{Port: 587, TLS: TLSVerify}},
+		DNS:      DNS{Servers: []string{}, Validate: true, Anchors: []string{}, Exempt: []string{}, Timeout: 10 * second},
+		Judge: Judge{Enabled: true, Within: 15 * second, HonourReject: true, JunkSPFFail: true, Forwarders: []string{},
+			Trusted: []string{"127.0.0.0/8", "::1"}},
+		Junk: Junk{Enabled: true, Threshold: 5, Lists: []string{}, DomainLists: []string{}},
+		Scan: Scan{Milters: []string{}, Timeout: 30 * second},
+		Limits: Limits{ConnectionsPerMinute: 300, MessagesPerMinute: 600, SenderMessagesPerHour: 1000,
+			AccountRecipientsPerDay: 2000, AccountNewRecipientsPerDay: 500, LoginFailures: 20, LoginWindow: 10 * minute, BanFor: 15 * minute},
+		Reports: Reports{DMARC: true, TLS: true},
+		Publish: Publish{KeyAlgorithm: "hmac-sha256"},
+		Doctor:  Doctor{Every: hour, Lists: []string{"zen.spamhaus.org", "bl.spamcop.net", "b.barracudacentral.org"}, Reach: []string{}},
 		Accounts: Accounts{
 			Subaddress: "+",
 			Mailboxes:  Mailboxes{Drafts: "Drafts", Sent: "Sent", Junk: "Junk", Trash: "Trash", Archive: "Archive", More: []string{}},
@@ -64,7 +75,10 @@ func Development(data string) Config {
 		SMTP: Addresses{"127.0.0.1:2525"}, Submission: Addresses{"127.0.0.1:2587"}, Submissions: Addresses{"127.0.0.1:2465"},
 		LMTP: Addresses{"127.0.0.1:2424"}, IMAP: Addresses{"127.0.0.1:2143"}, IMAPS: Addresses{"127.0.0.1:2993"},
 		POP3: Addresses{"127.0.0.1:2110"}, POP3S: Addresses{"127.0.0.1:2995"}, LMTPSocketMode: c.Listen.LMTPSocketMode,
+		HTTP: Addresses{"127.0.0.1:2080"}, HTTPS: Addresses{"127.0.0.1:2443"}, Metrics: Addresses{}, ProxyFrom: []string{},
 	}
+	c.Doctor.Every = 0
+	c.Reports.DMARC, c.Reports.TLS = false, false
 	return c
 }
 

@@ -28,6 +28,14 @@ type Config struct {
 	Outbound Outbound   `toml:"outbound"`
 	Routes   []Route    `toml:"route"`
 	DNS      DNS        `toml:"dns"`
+	DKIM     DKIM       `toml:"dkim"`
+	Judge    Judge      `toml:"judge"`
+	Junk     Junk       `toml:"junk"`
+	Scan     Scan       `toml:"scan"`
+	Limits   Limits     `toml:"limits"`
+	Reports  Reports    `toml:"reports"`
+	Publish  Publish    `toml:"publish"`
+	Doctor   Doctor     `toml:"doctor"`
 	Accounts Accounts   `toml:"accounts"`
 	Lab      Lab        `toml:"lab"`
 }
@@ -65,12 +73,41 @@ type Listen struct {
 	POP3 Addresses `toml:"pop3"`
 	// POP3S is the same over TLS from the first octet (port 995).
 	POP3S Addresses `toml:"pop3s"`
+	// HTTP is where certificate authorities look whether a name is ours, and where mail programs ask for their settings
+	// (port 80). Everything else there is sent on to HTTPS.
+	HTTP Addresses `toml:"http"`
+	// HTTPS is where other hosts read our MTA-STS policy and mail programs their settings (port 443).
+	HTTPS Addresses `toml:"https"`
+	// Metrics is where Prometheus reads figures, without TLS or password: keep it on loopback or a private network.
+	// It is off unless set.
+	Metrics Addresses `toml:"metrics"`
+	// ProxyFrom are networks or addresses of proxies in front, which may say for whom they connect (PROXY protocol,
+	// versions 1 and 2), on all services.
+	ProxyFrom []string `toml:"proxy_from"`
 }
 
-// TLS is the server's certificates. Without any it makes a self-signed one in the data directory, which is good
-// for development only: mail programs will ask whether to trust it.
+// TLS is the server's certificates: files, or certificates it gets and renews itself (ACME). Without either it makes a
+// self-signed one in the data directory, which is good for development only: mail programs will ask whether to trust it.
 type TLS struct {
 	Certificates []Certificate `toml:"certificate"`
+	ACME         ACME          `toml:"acme"`
+}
+
+// ACME is how certificates are fetched from an authority such as Let's Encrypt, and renewed (RFC 8555). They are for hostname, for
+// the names that mail programs and other hosts use below our domains, and for those listed here.
+type ACME struct {
+	// Enabled turns it on.
+	Enabled bool `toml:"enabled"`
+	// Email is where the authority writes to when something is wrong. It may be empty.
+	Email string `toml:"email"`
+	// Directory is the authority's address; "" is Let's Encrypt's.
+	Directory string `toml:"directory"`
+	// Challenges are the ways to show that a name is ours, tried in turn: tls-alpn (port 443), http (port 80), dns (with [publish]).
+	Challenges []string `toml:"challenges"`
+	// Names are further names to have on certificates.
+	Names []string `toml:"names"`
+	// RootsFile is a PEM file of authorities to trust when the directory is asked, for one that is private; "" is the system's.
+	RootsFile string `toml:"roots_file"`
 }
 
 // Certificate is one certificate with its key. The first one that fits the name a client asks for is shown, else the first.
@@ -157,6 +194,12 @@ type Outbound struct {
 	TLS TLSPolicy `toml:"tls"`
 	// ConnectTimeout is how long a connection to another host may take to open.
 	ConnectTimeout Duration `toml:"connect_timeout"`
+	// DANE obeys what domains with DNSSEC say about the certificates of their mail hosts (RFC 7672).
+	DANE bool `toml:"dane"`
+	// MTASTS obeys what domains publish about TLS on the web (RFC 8461).
+	MTASTS bool `toml:"mta_sts"`
+	// RootsFile is a PEM file of authorities to trust beside the system's when other hosts must prove their names; "" is none.
+	RootsFile string `toml:"roots_file"`
 
 	Smarthost Smarthost `toml:"smarthost"`
 }
@@ -191,10 +234,123 @@ type DNS struct {
 	// Servers are the addresses of the resolvers, as "192.0.2.1" or "192.0.2.1:53"; [] are those of the machine.
 	Servers []string `toml:"servers"`
 	// Trusted says that these resolvers check DNSSEC and that nobody can change their answers on the way
-	// here, such as one on this machine. What rests on signed answers is used only then.
+	// here, such as one on this machine. Their word counts then.
 	Trusted bool `toml:"trusted"`
+	// Validate checks DNSSEC here, from the root's key down, whatever the resolvers can; they only need to hand on the records.
+	Validate bool `toml:"validate"`
+	// Anchors are keys to trust in place of the root's published ones, as DS records in the form of zone files.
+	Anchors []string `toml:"anchors"`
+	// Exempt are domains whose signatures are not checked, such as private ones below a signed public one.
+	Exempt []string `toml:"exempt"`
 	// Timeout is how long one question may take, repetitions included.
 	Timeout Duration `toml:"timeout"`
+}
+
+// DKIM is how mail of our domains is signed (RFC 6376).
+type DKIM struct {
+	// RotateEvery is the age at which a signing key makes room for a new one; 0 is only when asked: postrider dkim rotate. New keys
+	// have to be published before they are used: where [publish] names no provider, that is done by hand.
+	RotateEvery Duration `toml:"rotate_every"`
+}
+
+// Judge is how far mail from other hosts is believed: SPF, DKIM, DMARC and the client's name.
+type Judge struct {
+	// Enabled turns it on.
+	Enabled bool `toml:"enabled"`
+	// Within is how long the judgement of one message may take; what is not known by then does not count against the message.
+	Within Duration `toml:"within"`
+	// HonourReject refuses mail that fails DMARC where the owner of its domain wants that; else it is filed as junk.
+	HonourReject bool `toml:"honour_reject"`
+	// JunkSPFFail files as junk what has no DMARC policy and no valid signature and comes from a host that SPF forbids.
+	JunkSPFFail bool `toml:"junk_spf_fail"`
+	// Forwarders are networks that our users have mail sent on from; what comes from there is accepted whatever DMARC says.
+	Forwarders []string `toml:"forwarders"`
+	// Trusted are networks whose mail is not judged at all, nor looked at for junk. Networks that may relay are among them anyway.
+	Trusted []string `toml:"trusted"`
+}
+
+// Junk is how mail that nobody asked for is told from other mail.
+type Junk struct {
+	// Enabled turns it on.
+	Enabled bool `toml:"enabled"`
+	// Threshold is the score from which on mail is filed in Junk. The trail of a message shows its score and what it is made of.
+	Threshold float64 `toml:"threshold"`
+	// Refuse is the score from which on mail is refused in the session; 0 refuses none.
+	Refuse float64 `toml:"refuse"`
+	// Lists are DNS lists of addresses that send junk, with what a listing adds to the score, as "zen.spamhaus.org=4".
+	Lists []string `toml:"lists"`
+	// DomainLists are DNS lists of domains, written likewise.
+	DomainLists []string `toml:"domain_lists"`
+}
+
+// Scan is other programs that look at mail while it comes in.
+type Scan struct {
+	// Rspamd is the address of rspamd's worker, as "http://127.0.0.1:11333"; "" is none.
+	Rspamd string `toml:"rspamd"`
+	// ClamAV is where clamd listens, as "127.0.0.1:3310" or the path of a socket; "" is none. Mail it finds something in is refused.
+	ClamAV string `toml:"clamav"`
+	// Milters are asked in turn, as "127.0.0.1:8891" or "unix:/run/opendkim/opendkim.sock".
+	Milters []string `toml:"milters"`
+	// Timeout is how long each of them may take for one message.
+	Timeout Duration `toml:"timeout"`
+	// Required refuses mail for now (451) while one of them does not answer; else the mail is taken and the trail says so.
+	Required bool `toml:"required"`
+}
+
+// Limits is how much one client, account or sender may do. 0 is no limit.
+type Limits struct {
+	// ConnectionsPerMinute is how many connections a network (an IPv4 /24 or IPv6 /56) may begin in a minute on the SMTP port.
+	ConnectionsPerMinute int `toml:"connections_per_minute"`
+	// MessagesPerMinute is how many messages such a network may bring in a minute.
+	MessagesPerMinute int `toml:"messages_per_minute"`
+	// SenderMessagesPerHour is how many messages one outside sender address may send to our users in an hour.
+	SenderMessagesPerHour int `toml:"sender_messages_per_hour"`
+	// AccountRecipientsPerDay is how many recipients an account may send to in a day.
+	AccountRecipientsPerDay int `toml:"account_recipients_per_day"`
+	// AccountNewRecipientsPerDay is how many of them may be people the account never wrote to.
+	AccountNewRecipientsPerDay int `toml:"account_new_recipients_per_day"`
+	// LoginFailures is how many wrong passwords an address may try in LoginWindow before it is banned for BanFor. Somebody
+	// who has logged in from there with the right password is not locked out by others' guesses.
+	LoginFailures int `toml:"login_failures"`
+	// LoginWindow is the time in which failures count.
+	LoginWindow Duration `toml:"login_window"`
+	// BanFor is how long the first ban lasts; each further one is twice as long, up to a week.
+	BanFor Duration `toml:"ban_for"`
+}
+
+// Reports is what we tell the owners of other domains about mail in their name, and about TLS to their hosts.
+type Reports struct {
+	// DMARC sends a daily report to each domain that asks for it (RFC 9990).
+	DMARC bool `toml:"dmarc"`
+	// TLS sends a daily report to each domain that asks for it (RFC 8460).
+	TLS bool `toml:"tls"`
+	// Address is the sender of reports, and where reports about our domains are received; "" is "postmaster@" the hostname's
+	// domain for sending, and "tlsrpt@" and "dmarc@" each of our domains for receiving.
+	Address string `toml:"address"`
+}
+
+// Publish is the DNS that setup, key rotation and certificates write records to, so that nobody has to do it by hand.
+type Publish struct {
+	// Provider is rfc2136, cloudflare, hetzner, desec, gandi or porkbun; "" is none: records are then printed.
+	Provider string `toml:"provider"`
+	// SecretFile is the path of a file whose first line is the provider's token, or the secret of the TSIG key for rfc2136.
+	SecretFile string `toml:"secret_file"`
+	// Server is the primary name server for rfc2136, as "192.0.2.1:53".
+	Server string `toml:"server"`
+	// KeyName is the name of the TSIG key for rfc2136.
+	KeyName string `toml:"key_name"`
+	// KeyAlgorithm is its algorithm: hmac-sha256, hmac-sha512 or hmac-sha1.
+	KeyAlgorithm string `toml:"key_algorithm"`
+}
+
+// Doctor is the checks that the server makes of its own set-up, from the outside in. postrider doctor makes them at once.
+type Doctor struct {
+	// Every is how often they are made; 0 is never.
+	Every Duration `toml:"every"`
+	// Lists are DNS lists on which our own addresses are looked for.
+	Lists []string `toml:"lists"`
+	// Reach lets doctor connect to hosts outside, to see whether port 25 is open outward: "host:port" each.
+	Reach []string `toml:"reach"`
 }
 
 // Accounts is what new and existing accounts get.

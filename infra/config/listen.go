@@ -20,6 +20,7 @@ func (l Listen) all() []listener {
 	return []listener{
 		{"smtp", l.SMTP}, {"submission", l.Submission}, {"submissions", l.Submissions}, {"lmtp", l.LMTP},
 		{"imap", l.IMAP}, {"imaps", l.IMAPS}, {"pop3", l.POP3}, {"pop3s", l.POP3S},
+		{"http", l.HTTP}, {"https", l.HTTPS}, {"metrics", l.Metrics},
 	}
 }
 
@@ -81,8 +82,13 @@ func (c Config) Advice() []string {
 	if !strings.Contains(c.Hostname, ".") {
 		out = append(out, `hostname is "`+c.Hostname+`"; other hosts will distrust mail from it: set hostname to the full name that DNS has for this machine`)
 	}
-	if len(c.TLS.Certificates) == 0 {
-		out = append(out, "no certificate is configured; mail programs will not trust the self-signed one: add a [[tls.certificate]]")
+	if len(c.TLS.Certificates) == 0 && !c.TLS.ACME.Enabled {
+		out = append(out, "no certificate is configured; mail programs will not trust the self-signed one: turn on [tls.acme], or add a [[tls.certificate]]")
+	}
+	for _, a := range c.Listen.Metrics {
+		if host, _, err := net.SplitHostPort(a); err == nil && !isLoopback(host) {
+			out = append(out, "listen.metrics = \""+a+"\" can be reached by other machines, and tells everybody how much mail there is: keep it on loopback or a private network")
+		}
 	}
 	if len(c.Listen.LMTP) > 0 {
 		for _, a := range c.Listen.LMTP {

@@ -64,6 +64,7 @@ func (c Config) problems() Problems {
 		j.must(portErr == nil || ipErr == nil, fmt.Sprintf("dns.servers[%d]", i), "%q is not an IP address, with a port or without", s)
 	}
 	j.must(c.DNS.Timeout > 0, "dns.timeout", "this must be longer than nothing, such as \"10s\"")
+	j.trust(c)
 	j.accounts(c.Accounts)
 	j.lab(c)
 	return j.ps

@@ -205,6 +205,8 @@ func literal(v reflect.Value) string {
 	switch v.Kind() {
 	case reflect.String:
 		return quote(v.String())
+	case reflect.Float64:
+		return strconv.FormatFloat(v.Float(), 'f', -1, 64)
 	case reflect.Bool:
 		return strconv.FormatBool(v.Bool())
 	case reflect.Int, reflect.Int64:

@@ -164,6 +164,8 @@ func (l *ledger) apply(c mail.Change) (mail.Result, error) {
 	case mail.AddDomain, mail.UpdateDomain, mail.RemoveDomain, mail.PutAlias, mail.RemoveAlias:
 		l.tell(mail.Topic{Kind: mail.TopicDirectory})
 		return mail.Result{}, l.applyDomain(c)
+	case mail.PutNote, mail.RemoveNote, mail.CountNote:
+		return mail.Result{}, l.applyNote(c)
 	}
 	return mail.Result{}, mail.Errorf(mail.Invalid, "%T is not a change this store knows", c)
 }

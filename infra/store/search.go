@@ -15,10 +15,10 @@ func (s *Store) SearchHorizon(ctx context.Context) (mail.SearchHorizon, error) {
 		`SELECT c.email, h.noted FROM counter c, search_horizon h`))(mail.Errorf(mail.Internal, "the index has lost its counters; run verify"))
 }
 
-// Arrivals counts new messages by account. The table is read in the order it is stored in.
+// Arrivals counts new messages of accounts with an index, by account. The table is read in the order it is stored in.
 func (s *Store) Arrivals(ctx context.Context, after, upto mail.EmailID) ([]mail.Arrivals, error) {
 	return collect(ctx, s, func(r *sql.Rows) (a mail.Arrivals, err error) { return a, r.Scan(&a.Account, &a.Messages, &a.First) },
-		`SELECT account, count(*), min(id) FROM message WHERE id > ? AND id <= ? GROUP BY account ORDER BY account`, int64(after), int64(upto))
+		`SELECT account, count(*), min(id) FROM message WHERE id > ? AND id <= ? AND account IN (SELECT account FROM search_mark) GROUP BY account ORDER BY account`, int64(after), int64(upto))
 }
 
 // AccountEmails lists an account's messages. They are found through its mailboxes: deliveries would have to pay for an index of

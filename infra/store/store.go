@@ -28,6 +28,7 @@ var (
 	_ mail.Mailboxes = (*Store)(nil)
 	_ mail.Queue     = (*Store)(nil)
 	_ mail.Trail     = (*Store)(nil)
+	_ mail.Notes     = (*Store)(nil)
 )
 
 // Options say how a store is kept. The zero value of each but Dir is a default.

@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/postrider/postrider/mail"
 )
@@ -22,13 +23,14 @@ func Relay(p mail.Path) Recipient {
 // events. A mailbox that several recipients lead to gets the letter once.
 func (in *Intake) Changes(ctx context.Context, l *mail.Letter, to []Recipient) ([]mail.Change, error) {
 	c := collector{in: in, letter: l, filed: map[filedKey]bool{}, queued: map[mail.Path]bool{}}
-	c.event(mail.Event{Outcome: mail.Accepted})
+	c.event(mail.Event{Outcome: mail.Accepted, Reason: strings.Join(l.Notes, " ")})
 	for _, r := range to {
 		if err := c.recipient(ctx, r); err != nil {
 			return nil, err
 		}
 	}
 	c.enqueue()
+	c.changes = append(c.changes, l.Extra...)
 	return c.changes, nil
 }
 
@@ -120,7 +122,7 @@ func (c *collector) enqueue() {
 	l := c.letter
 	c.changes = append(c.changes, mail.Enqueue{Body: l.Body, Message: mail.Queued{
 		Trace: l.Trace, From: l.Envelope.From, Account: l.Account, Prefix: l.Prefix, Size: l.Size(), Body: l.Envelope.Body,
-		UTF8: l.Envelope.UTF8, MessageID: l.Thread.MessageID, Created: l.Arrived, Expires: l.Arrived.Add(c.in.QueueLife), Recipients: c.remote,
+		UTF8: l.Envelope.UTF8, TLS: l.Envelope.TLS, MessageID: l.Thread.MessageID, Created: l.Arrived, Expires: l.Arrived.Add(c.in.QueueLife), Recipients: c.remote,
 	}})
 }
 

@@ -268,6 +268,27 @@ func (c *stepClock) step(d time.Duration) {
 	ch <- now
 }
 
+// TestUnasked: an account that nobody searches is not indexed.
+func TestUnasked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	clock := &stepClock{now: time.Unix(1e9, 0), asked: make(chan chan time.Time, 8)}
+	w.index = search.New(search.Config{Store: w.store, Mailboxes: w.store, Blobs: w.store, Clock: clock})
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { w.index.Run(ctx) })
+	defer wg.Wait()
+	defer cancel()
+	w.many(70)
+	for range 3 {
+		clock.step(61 * time.Minute)
+	}
+	<-clock.asked
+	if m, err := w.store.SearchMark(ctx, w.account); err != nil || m.Upto != 0 || len(m.Segments) != 0 {
+		t.Errorf("the mark is %+v, %v", m, err)
+	}
+}
+
 // TestRun: the indexer waits until the store is quiet or a minute has passed, passes small backlogs by for an hour, and remembers how
 // far it came.
 func TestRun(t *testing.T) {
@@ -287,6 +308,7 @@ func TestRun(t *testing.T) {
 		w.ok(err)
 		return m.Upto
 	}
+	w.ok(w.store.ChangeSegments(ctx, mail.SegmentChange{Account: w.account, Upto: -1})) // as after a search
 	first := w.many(70)
 	clock.step(2 * time.Second) // sees that messages came
 	if got := upto(); got != 0 {

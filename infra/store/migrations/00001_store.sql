@@ -156,6 +156,7 @@ CREATE TABLE queued (
 	size       INTEGER NOT NULL,
 	body       INTEGER NOT NULL,
 	utf8       INTEGER NOT NULL,
+	tls        INTEGER NOT NULL, -- 1: required, 2: optional
 	message_id TEXT NOT NULL,
 	created    INTEGER NOT NULL,
 	expires    INTEGER NOT NULL

@@ -19,6 +19,11 @@ func testSearchNumbers(f *fixture) {
 	}
 	arrivals, err := s.Arrivals(f.ctx, before.Last, h.Last)
 	f.ok(err)
+	equal(f, "arrivals of accounts without an index", arrivals, nil)
+	f.ok(s.ChangeSegments(f.ctx, mail.SegmentChange{Account: p.id, Upto: -1}))
+	f.ok(s.ChangeSegments(f.ctx, mail.SegmentChange{Account: q.id, Upto: -1}))
+	arrivals, err = s.Arrivals(f.ctx, before.Last, h.Last)
+	f.ok(err)
 	equal(f, "arrivals", arrivals, []mail.Arrivals{{Account: p.id, Messages: 3, First: a[0].Email}, {Account: q.id, Messages: 2, First: b[0].Email}})
 	arrivals, err = s.Arrivals(f.ctx, a[0].Email, a[1].Email)
 	f.ok(err)

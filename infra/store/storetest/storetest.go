@@ -27,6 +27,7 @@ type Store interface {
 	mail.Mailboxes
 	mail.Queue
 	mail.Trail
+	mail.Notes
 	mail.SearchStore
 	// Check proves the engine's own invariants; its error names each breach.
 	Check(ctx context.Context) error
@@ -84,6 +85,8 @@ func Run(t *testing.T, newEngine func(t testing.TB) Engine) {
 		{"QueueAct", testQueueAct},
 		{"QueueFilter", testQueueFilter},
 		{"Trail", testTrail},
+		{"Notes", testNotes},
+		{"CountNote", testCountNote},
 		{"Atomic", testAtomic},
 		{"LaterSeesEarlier", testLaterSeesEarlier},
 		{"Concurrent", testConcurrent},

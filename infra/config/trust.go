@@ -1,0 +1,135 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/postrider/postrider/proto/addr"
+)
+
+// ListWeight is a DNS list and what a listing adds to a score.
+type ListWeight struct {
+	Zone   string
+	Weight float64
+}
+
+// DefaultListWeight is what a listing adds where nothing is said.
+const DefaultListWeight = 2
+
+// Weights reads lists of the form "zone=weight". The configuration must be valid.
+func Weights(lists []string) []ListWeight {
+	out := make([]ListWeight, 0, len(lists))
+	for _, l := range lists {
+		if w, err := weight(l); err == nil {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+func weight(s string) (ListWeight, error) {
+	zone, number, given := strings.Cut(s, "=")
+	w := ListWeight{Weight: DefaultListWeight}
+	var err error
+	if w.Zone, err = addr.NormalDomain(strings.TrimSpace(zone)); err != nil {
+		return w, err
+	}
+	if given {
+		if w.Weight, err = strconv.ParseFloat(strings.TrimSpace(number), 64); err != nil || !(w.Weight >= -100 && w.Weight <= 100) {
+			return w, fmt.Errorf("no weight")
+		}
+	}
+	return w, nil
+}
+
+// Prefixes reads networks, or addresses that stand for themselves. The configuration must be valid.
+func Prefixes(networks []string) []netip.Prefix { return Relay{Networks: networks}.Prefixes() }
+
+// Challenges are the words of ACME.Challenges, and Providers those of Publish.Provider.
+func challengeWords() []string { return []string{"tls-alpn", "http", "dns"} }
+
+func providerWords() []string {
+	return []string{"", "rfc2136", "cloudflare", "hetzner", "desec", "gandi", "porkbun"}
+}
+
+// trust judges what says whom to believe, and whom to ask.
+func (j *judge) trust(c Config) {
+	j.networks("listen.proxy_from", c.Listen.ProxyFrom)
+	j.networks("judge.forwarders", c.Judge.Forwarders)
+	j.networks("judge.trusted", c.Judge.Trusted)
+	j.must(c.Judge.Within > 0, "judge.within", "this must be longer than nothing, such as \"15s\"")
+	j.must(c.Scan.Timeout > 0, "scan.timeout", "this must be longer than nothing, such as \"30s\"")
+	j.weights("junk.lists", c.Junk.Lists)
+	j.weights("junk.domain_lists", c.Junk.DomainLists)
+	j.zones("doctor.lists", c.Doctor.Lists)
+	j.zones("dns.exempt", c.DNS.Exempt)
+	for i, at := range c.Doctor.Reach {
+		j.target(fmt.Sprintf("doctor.reach[%d]", i), at)
+	}
+	const most = 1e6
+	j.must(c.Junk.Threshold > 0 && c.Junk.Threshold <= most, "junk.threshold", "this must be more than 0, or all mail would be junk, and at most a million")
+	j.must(c.Junk.Refuse == 0 || c.Junk.Refuse >= c.Junk.Threshold && c.Junk.Refuse <= most,
+		"junk.refuse", "this must not be below threshold (%g); 0 refuses nothing", c.Junk.Threshold)
+	if u, err := url.Parse(c.Scan.Rspamd); c.Scan.Rspamd != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		j.say("scan.rspamd", "%q is not an address; write it as \"http://127.0.0.1:11333\"", c.Scan.Rspamd)
+	}
+	if (c.Limits.LoginFailures > 0) && (c.Limits.LoginWindow <= 0 || c.Limits.BanFor <= 0) {
+		j.say("limits.login_failures", "login_window and ban_for must be longer than nothing, such as \"10m\"")
+	}
+	if a := c.Reports.Address; a != "" {
+		if _, err := addr.Parse(a); err != nil {
+			j.say("reports.address", "%q is not an address", a)
+		}
+	}
+	j.acme(c)
+}
+
+func (j *judge) acme(c Config) {
+	a, p := c.TLS.ACME, c.Publish
+	j.must(len(a.Challenges) > 0, "tls.acme.challenges", "name one way at least: tls-alpn, http or dns")
+	for i, w := range a.Challenges {
+		j.word(fmt.Sprintf("tls.acme.challenges[%d]", i), w, challengeWords()...)
+	}
+	j.zones("tls.acme.names", a.Names)
+	if u, err := url.Parse(a.Directory); a.Directory != "" && (err != nil || u.Host == "" || u.Scheme != "https") {
+		j.say("tls.acme.directory", "%q is not an address that begins with https://", a.Directory)
+	}
+	if a.Enabled && slices.Contains(a.Challenges, "dns") && p.Provider == "" {
+		j.say("tls.acme.challenges", "the way \"dns\" writes records: say in [publish] where")
+	}
+	j.word("publish.provider", p.Provider, providerWords()...)
+	j.word("publish.key_algorithm", p.KeyAlgorithm, "hmac-sha256", "hmac-sha512", "hmac-sha1")
+	if p.Provider == "" {
+		return
+	}
+	j.must(p.SecretFile != "", "publish.secret_file", "this must name the file with the provider's token")
+	if p.Provider == "rfc2136" {
+		j.target("publish.server", p.Server)
+		j.must(p.KeyName != "", "publish.key_name", "this must name the TSIG key, whose secret is in secret_file")
+	}
+}
+
+func (j *judge) networks(key string, list []string) {
+	for i, n := range list {
+		_, err := network(n)
+		j.must(err == nil, fmt.Sprintf("%s[%d]", key, i), "%q is not a network; write it as \"192.0.2.0/24\", or as a single address", n)
+	}
+}
+
+func (j *judge) zones(key string, list []string) {
+	for i, n := range list {
+		_, err := addr.NormalDomain(n)
+		j.must(err == nil && !strings.HasPrefix(n, "["), fmt.Sprintf("%s[%d]", key, i), "%q is not a name of DNS", n)
+	}
+}
+
+func (j *judge) weights(key string, list []string) {
+	for i, l := range list {
+		_, err := weight(l)
+		j.must(err == nil, fmt.Sprintf("%s[%d]", key, i), "%q is not a list and a weight; write \"zen.example.org=4\"", l)
+	}
+}
