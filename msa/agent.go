@@ -92,6 +92,9 @@ func (a *Agent) take(ctx context.Context, s submission) (*mail.Letter, error) {
 	l := a.Intake.Letter(content, s.env)
 	l.Account, l.Role, l.Peer, l.TLS = s.account.ID, role, s.peer, s.tls
 	l.Prefix = s.received(l)
+	if err := a.Intake.Seal(ctx, l); err != nil {
+		return nil, err
+	}
 	if err := a.Intake.Commit(ctx, l, s.to); err != nil {
 		a.Log.Warn("message not taken", "role", role, "trace", string(l.Trace), "account", string(s.account.Address), "error", err)
 		return nil, err

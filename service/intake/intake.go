@@ -5,17 +5,24 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/proto/message"
+	"github.com/postrider/postrider/service/seal"
 )
 
 // DefaultMaxHops is how many Received fields a message may carry before it is taken for a loop
 // (RFC 5321 6.3 asks for 100 at least).
 const DefaultMaxHops = 100
 
-// Intake is what all doors share. All fields but Rejections are required.
+// Sealer signs messages (service/seal).
+type Sealer interface {
+	Sign(ctx context.Context, m seal.Message) (seal.Seal, error)
+}
+
+// Intake is what all doors share. All fields but Rejections and Sealer are required.
 type Intake struct {
 	Blobs      mail.Blobs
 	Journal    mail.Journal
@@ -26,6 +33,7 @@ type Intake struct {
 	QueueLife  time.Duration // how long an undelivered message is tried
 	MaxHops    int           // 0: DefaultMaxHops
 	Rejections *Rejections   // may be nil: refusals are then not in the trail
+	Sealer     Sealer        // of what our users send and what we write ourselves; nil signs nothing
 }
 
 // Content is a body that was streamed in, with what the scan on the way found.
@@ -86,4 +94,23 @@ func (in *Intake) Letter(c *Content, env mail.Envelope) *mail.Letter {
 		Trace: mail.NewTraceID(now, rand.Uint32()), Envelope: env, Body: c.Body, Summary: c.Summary, Arrived: now,
 		Thread: mail.ThreadKeys{MessageID: c.Facts.MessageID, References: c.Facts.References, Subject: c.Facts.BaseSubject},
 	}
+}
+
+// Seal signs a letter of our own people, once its other prefix is complete: signatures stand above the trace (RFC 6376 5.6). What no key
+// is for goes unsigned.
+func (in *Intake) Seal(ctx context.Context, l *mail.Letter) error {
+	if in.Sealer == nil {
+		return nil
+	}
+	s, err := in.Sealer.Sign(ctx, seal.Message{Body: l.Body})
+	if err != nil {
+		return err
+	}
+	if s.Reason != "" {
+		l.Notes = append(l.Notes, s.Reason)
+		return nil
+	}
+	l.Prefix = append(s.Fields, l.Prefix...)
+	l.Notes = append(l.Notes, "Signed for "+s.Domain+" with "+strings.Join(s.Selectors, " and ")+".")
+	return nil
 }

@@ -19,6 +19,10 @@ func (in *Intake) Post(ctx context.Context, env mail.Envelope, write func(io.Wri
 	}
 	l := in.Letter(content, env)
 	l.Role = "mta/bounce"
+	if err := in.Seal(ctx, l); err != nil {
+		content.Body.Discard()
+		return mail.Posting{}, err
+	}
 	var to []Recipient
 	for _, p := range env.To {
 		rcpt, ok, err := in.destination(ctx, p, l.Size())
