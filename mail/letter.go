@@ -19,6 +19,7 @@ type Letter struct {
 	Role     string    // which door: "msa", "mta/inbound", "mda/lmtp", "mta/bounce"
 	Peer     string    // who brought it, for the trail
 	TLS      string
+	Unproven bool     // its sender failed authentication: nothing is to be sent back to them
 	Notes    []string // what was found out about it, one sentence each, for the trail
 	Junk     Suspicion
 	Extra    []Change // what else is to be done by the commit that takes it, such as counting it

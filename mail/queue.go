@@ -17,11 +17,15 @@ type Queued struct {
 	Body       BodyType
 	UTF8       bool
 	TLS        TLSWish
+	Unproven   bool   // its sender may be forged: no report goes there
 	MessageID  string // of the header, without angle brackets
 	Created    time.Time
 	Expires    time.Time // after this an unsettled recipient has failed
 	Recipients []QueuedRecipient
 }
+
+// Answerable reports whether its sender may be told what becomes of it: there is one, and it is who it says (RFC 5321 4.5.5, RFC 3834 4).
+func (q *Queued) Answerable() bool { return !q.From.IsNull() && !q.Unproven }
 
 // QueuedRecipient is one recipient of a queued message.
 type QueuedRecipient struct {

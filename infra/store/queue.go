@@ -22,9 +22,9 @@ func (l *ledger) enqueue(c mail.Enqueue) (mail.Result, error) {
 	}
 	l.last.queue++
 	q := mail.QueueID(l.last.queue)
-	_, err = l.exec(`INSERT INTO queued (id, trace, sender, account, blob, prefix, size, body, utf8, tls, message_id, created, expires)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		q, m.Trace, m.From, m.Account, id, orNull(m.Prefix), int64(len(m.Prefix))+c.Body.Size(), int64(m.Body), m.UTF8, int64(m.TLS), m.MessageID,
+	_, err = l.exec(`INSERT INTO queued (id, trace, sender, account, blob, prefix, size, body, utf8, tls, unproven, message_id, created, expires)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		q, m.Trace, m.From, m.Account, id, orNull(m.Prefix), int64(len(m.Prefix))+c.Body.Size(), int64(m.Body), m.UTF8, int64(m.TLS), m.Unproven, m.MessageID,
 		micros(m.Created), micros(m.Expires))
 	if err != nil {
 		return mail.Result{}, err

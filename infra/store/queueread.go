@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	queuedColumns    = `id, trace, sender, account, blob, prefix, size, body, utf8, tls, message_id, created, expires`
+	queuedColumns    = `id, trace, sender, account, blob, prefix, size, body, utf8, tls, unproven, message_id, created, expires`
 	recipientColumns = `n, address, coalesce(original, address), route, held, attempts, next, last, delayed, lease, owner, until`
 )
 
@@ -18,13 +18,13 @@ func readQueued(r row) mail.Queued {
 	return mail.Queued{
 		ID: mail.QueueID(r.int(0)), Trace: mail.TraceID(r.str(1)), From: mail.Path(r.str(2)), Account: mail.AccountID(r.int(3)),
 		Blob: mail.BlobID(r.int(4)), Prefix: r.bytes(5), Size: r.int(6), Body: mail.BodyType(r.int(7)), UTF8: r.int(8) != 0,
-		TLS: mail.TLSWish(r.int(9)), MessageID: r.str(10), Created: fromMicros(r.int(11)), Expires: fromMicros(r.int(12)),
+		TLS: mail.TLSWish(r.int(9)), Unproven: r.int(10) != 0, MessageID: r.str(11), Created: fromMicros(r.int(12)), Expires: fromMicros(r.int(13)),
 	}
 }
 
 func scanQueued(r *sql.Rows) (q mail.Queued, err error) {
 	var created, expires int64
-	err = r.Scan(&q.ID, &q.Trace, &q.From, &q.Account, &q.Blob, &q.Prefix, &q.Size, &q.Body, &q.UTF8, &q.TLS, &q.MessageID, &created, &expires)
+	err = r.Scan(&q.ID, &q.Trace, &q.From, &q.Account, &q.Blob, &q.Prefix, &q.Size, &q.Body, &q.UTF8, &q.TLS, &q.Unproven, &q.MessageID, &created, &expires)
 	q.Created, q.Expires = fromMicros(created), fromMicros(expires)
 	if len(q.Prefix) == 0 {
 		q.Prefix = nil

@@ -52,8 +52,8 @@ const maxHeader = 2 * dsn.MaxReturnedHeader
 // those of the Poster.
 func (r *Reporter) Report(ctx context.Context, report mta.Report) (mail.Posting, error) {
 	m := &report.Message
-	if m.From.IsNull() {
-		return mail.Posting{}, mail.Errorf(mail.Invalid, "there is no sender to report to")
+	if !m.Answerable() {
+		return mail.Posting{}, mail.Errorf(mail.Invalid, "there is no sender to report to, or one that may be forged")
 	}
 	to, err := addr.Parse(string(m.From))
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
-	"slices"
 
 	"github.com/postrider/postrider/infra/smtpd"
 	"github.com/postrider/postrider/infra/tls"
@@ -22,6 +21,9 @@ type Door struct {
 	Resolver mail.Resolver
 	Names    Names          // may be nil: clients are then known by address alone
 	Relay    []netip.Prefix // who may send to foreign domains
+	Trusted  []netip.Prefix // whose mail is not examined; those who may relay are among them
+	Judge    Judge          // nil: everybody is believed
+	Reports  Reports        // may be nil
 	Log      *slog.Logger
 }
 
@@ -77,13 +79,7 @@ func (s *session) Rcpt(ctx context.Context, r *smtp.Rcpt) error {
 }
 
 // trusted reports whether the client is of a network that may relay.
-func (s *session) trusted() bool {
-	if len(s.door.Relay) == 0 {
-		return false
-	}
-	ip, ok := netip.AddrFromSlice(intake.IP(s.conn.Remote))
-	return ok && slices.ContainsFunc(s.door.Relay, func(n netip.Prefix) bool { return n.Contains(ip.Unmap()) })
-}
+func (s *session) trusted() bool { return s.listed(s.door.Relay) }
 
 // refused notes a refusal in log and trail.
 func (s *session) refused(p mail.Path, err error) {
@@ -102,6 +98,12 @@ func (s *session) Data(ctx context.Context, body io.Reader) (*smtp.Reply, error)
 	l := s.door.Intake.Letter(content, s.tx.Envelope)
 	l.Role, l.Peer, l.TLS = role, intake.Peer(s.conn), tls.Describe(s.conn.TLS, false)
 	l.Prefix = s.door.Intake.Received(s.conn, l, s.name.wait())
+	if err := s.examine(ctx, l); err != nil {
+		for _, r := range s.tx.To {
+			s.refused(r.Path, err)
+		}
+		return nil, err
+	}
 	if err := s.door.Intake.Commit(ctx, l, s.tx.To); err != nil {
 		s.log.Warn("message not taken", "trace", string(l.Trace), "from", string(s.tx.Envelope.From), "error", err)
 		return nil, err

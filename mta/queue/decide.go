@@ -74,7 +74,7 @@ func (r rules) decide(now time.Time, m *mail.Queued, q mail.QueuedRecipient, v m
 // fail takes the recipient out, with a report where there is someone to read it. RFC 5321 4.5.5
 func (d *decision) fail(m *mail.Queued) {
 	d.settle.Done = true
-	if !m.From.IsNull() {
+	if m.Answerable() {
 		d.report = failureReport
 	}
 }
@@ -83,7 +83,7 @@ func (d *decision) fail(m *mail.Queued) {
 // delay report and the end of the message's time.
 func (d *decision) wait(now time.Time, m *mail.Queued, r rules) {
 	next := now.Add(r.backoff.delay(d.recipient.Attempts+1, r.random))
-	if r.delay > 0 && !d.recipient.Delayed && !m.From.IsNull() {
+	if r.delay > 0 && !d.recipient.Delayed && m.Answerable() {
 		if due := m.Created.Add(r.delay); now.Before(due) {
 			next = earlier(next, due)
 		} else {

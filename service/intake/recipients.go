@@ -122,7 +122,7 @@ func (c *collector) enqueue() {
 	l := c.letter
 	c.changes = append(c.changes, mail.Enqueue{Body: l.Body, Message: mail.Queued{
 		Trace: l.Trace, From: l.Envelope.From, Account: l.Account, Prefix: l.Prefix, Size: l.Size(), Body: l.Envelope.Body,
-		UTF8: l.Envelope.UTF8, TLS: l.Envelope.TLS, MessageID: l.Thread.MessageID, Created: l.Arrived, Expires: l.Arrived.Add(c.in.QueueLife), Recipients: c.remote,
+		UTF8: l.Envelope.UTF8, TLS: l.Envelope.TLS, Unproven: l.Unproven, MessageID: l.Thread.MessageID, Created: l.Arrived, Expires: l.Arrived.Add(c.in.QueueLife), Recipients: c.remote,
 	}})
 }
 

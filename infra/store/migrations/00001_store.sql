@@ -157,6 +157,7 @@ CREATE TABLE queued (
 	body       INTEGER NOT NULL,
 	utf8       INTEGER NOT NULL,
 	tls        INTEGER NOT NULL, -- 1: required, 2: optional
+	unproven   INTEGER NOT NULL,
 	message_id TEXT NOT NULL,
 	created    INTEGER NOT NULL,
 	expires    INTEGER NOT NULL

@@ -11,7 +11,7 @@ import (
 // queued makes an Enqueue with a recipient for each route, due at the fixture's time and a second later each.
 func (f *fixture) queued(routes ...string) mail.Enqueue {
 	f.Helper()
-	m := mail.Queued{Trace: "abcdefgh01234567", From: "ann@example.org", Account: 7, Prefix: []byte("Received: q\r\n"), Body: mail.Body8Bit, UTF8: true,
+	m := mail.Queued{Trace: "abcdefgh01234567", From: "ann@example.org", Account: 7, Prefix: []byte("Received: q\r\n"), Body: mail.Body8Bit, UTF8: true, TLS: mail.TLSRequired, Unproven: true,
 		MessageID: "1@x", Created: f.now, Expires: f.now.Add(5 * 24 * time.Hour)}
 	for i, r := range routes {
 		a := mail.Path(fmt.Sprintf("r%d@%s", i+1, r))
