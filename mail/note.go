@@ -38,8 +38,12 @@ type PutNote struct {
 	Was  []byte
 }
 
-// RemoveNote forgets a note. One that is not there is no error.
-type RemoveNote struct{ Kind, Key string }
+// RemoveNote forgets a note. One that is not there is no error, unless If is NoteIs: then it must have the value Was, else Conflict.
+type RemoveNote struct {
+	Kind, Key string
+	If        NoteIf
+	Was       []byte
+}
 
 // CountNote adds By to a note's N and makes the note, with Expires, where it is not there; one that is there keeps its value and its
 // time. TooMany, with Text as its sentence, when Most is above 0 and N would pass it: so a limit and what it limits are one set.

@@ -35,18 +35,27 @@ func (l *ledger) putNote(c mail.PutNote) error {
 	if err := checkNote(n.Kind, n.Key, n.Value); err != nil {
 		return err
 	}
-	if c.If != mail.NoteAlways {
-		have, there, err := l.note(n.Kind, n.Key)
-		switch {
-		case err != nil:
-			return err
-		case c.If == mail.NoteAbsent && there:
-			return mail.Errorf(mail.Exists, "there is a note %s %q already", n.Kind, n.Key)
-		case c.If == mail.NoteIs && !(there && bytes.Equal(have.Value, c.Was)):
-			return mail.Errorf(mail.Conflict, "the note %s %q was changed meanwhile", n.Kind, n.Key)
-		}
+	if err := l.noteIs(n.Kind, n.Key, c.If, c.Was); err != nil {
+		return err
 	}
 	return l.writeNote(n)
+}
+
+// noteIs looks whether a condition holds.
+func (l *ledger) noteIs(kind, key string, cond mail.NoteIf, was []byte) error {
+	if cond == mail.NoteAlways {
+		return nil
+	}
+	have, there, err := l.note(kind, key)
+	switch {
+	case err != nil:
+		return err
+	case cond == mail.NoteAbsent && there:
+		return mail.Errorf(mail.Exists, "there is a note %s %q already", kind, key)
+	case cond == mail.NoteIs && !(there && bytes.Equal(have.Value, was)):
+		return mail.Errorf(mail.Conflict, "the note %s %q was changed meanwhile", kind, key)
+	}
+	return nil
 }
 
 func (l *ledger) writeNote(n mail.Note) error {
@@ -60,6 +69,9 @@ func (l *ledger) writeNote(n mail.Note) error {
 }
 
 func (l *ledger) removeNote(c mail.RemoveNote) error {
+	if err := l.noteIs(c.Kind, c.Key, c.If, c.Was); err != nil {
+		return err
+	}
 	_, err := l.exec(`DELETE FROM note WHERE kind = ? AND key = ?`, c.Kind, c.Key)
 	return err
 }

@@ -2,10 +2,12 @@ package inbound
 
 import (
 	"context"
+	"io"
 	"net/netip"
 	"slices"
 
 	"github.com/postrider/postrider/mail"
+	"github.com/postrider/postrider/proto/message"
 	"github.com/postrider/postrider/service/intake"
 	"github.com/postrider/postrider/service/judge"
 )
@@ -18,6 +20,11 @@ type Judge interface {
 // Reports gathers what domain owners want to know of mail in their name (mta/report). It never blocks.
 type Reports interface {
 	Judged(r judge.Report)
+}
+
+// Reader finds reports about our domains in mail (mta/report). What it gives is kept with the message.
+type Reader interface {
+	Read(ctx context.Context, root *message.Part, open message.OpenSection) (changes []mail.Change, notes []string)
 }
 
 // examine finds out whether a letter is what it says and whether anybody may want it. It completes the letter's prefix, notes and
@@ -40,7 +47,44 @@ func (s *session) examine(ctx context.Context, l *mail.Letter) error {
 		l.Junk.Junk = true
 		l.Junk.Why = append(l.Junk.Why, v.Why)
 	}
-	return v.Refusal()
+	if err := v.Refusal(); err != nil {
+		return err
+	}
+	if v.Authenticated() { // anybody can write a report; only whose name can be told is worth reading (RFC 8460 3)
+		s.readReports(ctx, l)
+	}
+	return nil
+}
+
+// readReports keeps reports that came with the letter. Trouble with them is no trouble of the mail.
+func (s *session) readReports(ctx context.Context, l *mail.Letter) {
+	if s.door.Reader == nil {
+		return
+	}
+	root, err := message.Decode(l.Summary)
+	if err != nil || !mayReport(root) {
+		return
+	}
+	body, err := l.Body.Open()
+	if err != nil {
+		return
+	}
+	defer body.Close()
+	changes, notes := s.door.Reader.Read(ctx, root, func(off, n int64) (io.ReadCloser, error) {
+		return io.NopCloser(io.NewSectionReader(body, off, n)), nil
+	})
+	l.Extra = append(l.Extra, changes...)
+	l.Notes = append(l.Notes, notes...)
+}
+
+// mayReport reports whether a message has anything that could be a report: most have not, and are not opened.
+func mayReport(root *message.Part) bool {
+	may := false
+	root.Walk(func(p *message.Part) bool {
+		may = len(p.Children) == 0 && (p.MediaType == "application" || p.Subtype == "xml")
+		return !may
+	})
+	return may
 }
 
 // judge asks the door's judge; nil is no verdict, where there is no judge or the client has no address.

@@ -13,6 +13,7 @@ import (
 	"github.com/postrider/postrider/infra/smtpd"
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/mta/inbound"
+	"github.com/postrider/postrider/mta/report"
 	"github.com/postrider/postrider/service/judge"
 	"github.com/postrider/postrider/testkit/dialog"
 	"github.com/postrider/postrider/testkit/town"
@@ -49,6 +50,7 @@ func judged(t *testing.T, w *town.Town, ip string, r *reports) dialog.Runner {
 		t.Fatal(err)
 	}
 	door := &inbound.Door{Intake: w.Intake, Resolver: w.People, Names: zone, Log: w.Log, Reports: r, Trusted: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")},
+		Reader: &report.Reader{Serves: w.People.Serves, Clock: mail.SystemClock{}},
 		Judge: judge.New(judge.Config{Resolver: zone, Clock: mail.SystemClock{}, Hostname: town.Host, Within: 5 * time.Second,
 			Policy: judge.Policy{HonourReject: true, JunkSPFFail: true}})}
 	srv := smtpd.New(smtpd.Config{Hostname: town.Host}, door)
@@ -125,5 +127,24 @@ func TestTrusted(t *testing.T) {
 	deliver(t, judged(t, w, "198.51.100.7", r), "kim@good.example", []string{"ann@one.example"}, "From: kim@good.example", "", "text")
 	if got := w.Mail(t, "ann@one.example", "INBOX"); len(got) != 1 || strings.Contains(got[0], "Authentication-Results") || len(r.rows) != 0 {
 		t.Errorf("it was examined: %q, %+v", got, r.rows)
+	}
+}
+
+// TestReportsAreRead: a report about a domain of ours is kept by the commit that files the mail it came in, where its sender is proven.
+func TestReportsAreRead(t *testing.T) {
+	t.Parallel()
+	const xml = "<feedback><report_metadata><org_name>good</org_name><email>e@good.example</email><report_id>1</report_id><date_range><begin>1700000000</begin><end>1700086399</end></date_range></report_metadata>" +
+		"<policy_published><domain>one.example</domain><p>none</p></policy_published><record><row><source_ip>192.0.2.1</source_ip><count>7</count><policy_evaluated><disposition>none</disposition>" +
+		"<dkim>pass</dkim><spf>fail</spf></policy_evaluated></row><identifiers><header_from>one.example</header_from></identifiers><auth_results/></record></feedback>"
+	for ip, want := range map[string]int{"192.0.2.1": 1, "192.0.2.2": 0} {
+		w := town.New(t)
+		d := judged(t, w, ip, &reports{})
+		from := map[int]string{1: "kim@good.example", 0: "kim@plain.example"}[want]
+		deliver(t, d, from, []string{"ann@one.example"}, "From: "+from, "MIME-Version: 1.0", "Content-Type: multipart/mixed; boundary=b", "", "--b", "", "text", "--b",
+			`Content-Type: application/xml; name="good.example!one.example!1!2.xml"`, "", xml, "--b--")
+		notes, err := w.Store.Notes(t.Context(), mail.NoteQuery{Kind: "dmarc-report"})
+		if err != nil || len(notes) != want {
+			t.Errorf("from %s: %d reports, %v", from, len(notes), err)
+		}
 	}
 }

@@ -24,6 +24,7 @@ type Door struct {
 	Trusted  []netip.Prefix // whose mail is not examined; those who may relay are among them
 	Judge    Judge          // nil: everybody is believed
 	Reports  Reports        // may be nil
+	Reader   Reader         // may be nil
 	Log      *slog.Logger
 }
 

@@ -43,7 +43,9 @@ func testNotes(f *fixture) {
 	f.refuse(mail.Conflict, mail.PutNote{Note: mail.Note{Kind: "k", Key: "a/1"}, If: mail.NoteIs, Was: []byte("two")})
 	f.refuse(mail.Conflict, mail.PutNote{Note: mail.Note{Kind: "k", Key: "none"}, If: mail.NoteIs})
 	f.do(mail.PutNote{Note: mail.Note{Kind: "k", Key: "a/1", Value: []byte("changed")}, If: mail.NoteIs, Was: []byte("one")})
-	f.do(mail.RemoveNote{Kind: "k", Key: "b"}, mail.RemoveNote{Kind: "k", Key: "b"})
+	f.refuse(mail.Conflict, mail.RemoveNote{Kind: "k", Key: "a/1", If: mail.NoteIs, Was: []byte("one")})
+	f.do(mail.RemoveNote{Kind: "k", Key: "b", If: mail.NoteIs}, mail.RemoveNote{Kind: "k", Key: "b"})
+	f.refuse(mail.Conflict, mail.RemoveNote{Kind: "k", Key: "b", If: mail.NoteIs})
 	equal(f, "the keys that are left", keys(mail.NoteQuery{}), []string{"a/1", "a/2", "a/3"})
 
 	f.refuse(mail.Invalid, mail.PutNote{Note: mail.Note{Key: "x"}})
