@@ -19,6 +19,7 @@ import (
 	"github.com/postrider/postrider/mda"
 	"github.com/postrider/postrider/msa"
 	"github.com/postrider/postrider/mta/queue"
+	"github.com/postrider/postrider/mta/report"
 	"github.com/postrider/postrider/service/directory"
 	"github.com/postrider/postrider/service/intake"
 	"github.com/postrider/postrider/service/search"
@@ -52,6 +53,7 @@ type App struct {
 	intake     *intake.Intake
 	rejections *intake.Rejections
 	search     *search.Service
+	ledger     *report.Ledger // what is counted for reports
 	agent      *msa.Agent
 	queue      *queue.Scheduler
 	express    *queue.Express // takes fresh mail to the queue at once
@@ -103,6 +105,7 @@ func (a *App) open(ctx context.Context) error {
 	a.auth = directory.NewAuthenticator(a.store, a.clock, secret)
 	a.rejections = intake.NewRejections(a.store, a.clock, a.log.With("role", "service/intake"))
 	a.search = search.New(search.Config{Store: a.store, Mailboxes: a.store, Blobs: a.store, Clock: a.clock, Log: a.log.With("role", "service/search")})
+	a.ledger = report.NewLedger(a.store, a.store, a.clock, a.log.With("role", "mta/report"))
 	a.express = &queue.Express{Journal: a.store}
 	a.intake = &intake.Intake{
 		Blobs: a.store, Journal: a.express, Resolver: a.people, Planner: &mda.Planner{Places: a.store, Clock: a.clock}, Clock: a.clock,
@@ -154,6 +157,8 @@ func (a *App) Start(ctx context.Context) error {
 	a.background(func() { a.rejections.Run(background) })
 	a.background(func() { a.care(background) })
 	a.background(func() { a.search.Run(background) })
+	a.background(func() { a.ledger.Run(background) })
+	a.background(func() { a.reportSender().Run(background) })
 	a.background(func() {
 		if err := a.queue.Run(background); err != nil {
 			a.log.Error("the queue stopped", "error", err)

@@ -37,7 +37,15 @@ func (a *App) openResolver() (dns.Resolver, error) {
 		}
 		c.Servers = append(c.Servers, server)
 	}
-	client := dns.New(c)
+	if !a.cfg.DNS.Validate {
+		client := dns.New(c)
+		a.closers = append(a.closers, client)
+		return client, nil
+	}
+	client, err := dns.NewValidating(c, dns.Validation{Anchors: a.cfg.DNS.Anchors, Exempt: a.cfg.DNS.Exempt})
+	if err != nil {
+		return nil, err
+	}
 	a.closers = append(a.closers, client)
 	return client, nil
 }

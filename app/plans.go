@@ -10,7 +10,6 @@ import (
 	"github.com/postrider/postrider/maa/pop3"
 	"github.com/postrider/postrider/mda/lmtp"
 	"github.com/postrider/postrider/msa"
-	"github.com/postrider/postrider/mta/inbound"
 )
 
 // plans lists the services of the configuration.
@@ -25,7 +24,7 @@ func (a *App) plans() []plan {
 	in, sub := a.cfg.SMTP, a.cfg.Submission
 	host := a.cfg.Hostname
 
-	mx := smtpd.New(a.smtpConfig(in, a.keeper.Server(tls.MX)), &inbound.Door{Intake: a.intake, Resolver: a.people, Names: a.resolver, Relay: a.cfg.Relay.Prefixes(), Log: a.log})
+	mx := smtpd.New(a.smtpConfig(in, a.keeper.Server(tls.MX)), a.inboundDoor())
 	add(plan{name: "smtp", addresses: a.cfg.Listen.SMTP, max: in.MaxConnections, perClient: in.MaxConnectionsPerIP, busy: busySMTP(host), serve: mx.Serve})
 
 	door := &msa.Door{Agent: a.agent, Auth: a.auth}

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/postrider/postrider/admin"
+	"github.com/postrider/postrider/infra/config"
 	"github.com/postrider/postrider/infra/netserve"
 	"github.com/postrider/postrider/infra/tls"
 	"github.com/postrider/postrider/mail"
@@ -72,7 +73,7 @@ func (a *App) listen(ctx context.Context) error {
 }
 
 func (a *App) serverConfig(p plan) netserve.Config {
-	c := netserve.Config{Handler: p.serve, Max: p.max, MaxPerClient: p.perClient, Clock: a.clock, Log: a.log.With("service", p.name)}
+	c := netserve.Config{Handler: p.serve, Max: p.max, MaxPerClient: p.perClient, ProxyFrom: config.Prefixes(a.cfg.Listen.ProxyFrom), Clock: a.clock, Log: a.log.With("service", p.name)}
 	if a.cfg.Lab.NoLimits {
 		c.Max, c.MaxPerClient = 0, 0
 	}

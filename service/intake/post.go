@@ -10,6 +10,23 @@ import (
 // Post implements mail.Poster for messages this system composes itself. A recipient of ours that does not exist or is full is
 // left out: such a message answers another and is never answered itself (RFC 5321 4.5.5).
 func (in *Intake) Post(ctx context.Context, env mail.Envelope, write func(io.Writer) error) (mail.Posting, error) {
+	return in.post(ctx, "mta/bounce", env, write)
+}
+
+// As is a mail.Poster for another role than mta/bounce, as the trail names it.
+func (in *Intake) As(role string) mail.Poster { return poster{in, role} }
+
+type poster struct {
+	*Intake
+	role string
+}
+
+// Post implements mail.Poster.
+func (p poster) Post(ctx context.Context, env mail.Envelope, write func(io.Writer) error) (mail.Posting, error) {
+	return p.post(ctx, p.role, env, write)
+}
+
+func (in *Intake) post(ctx context.Context, role string, env mail.Envelope, write func(io.Writer) error) (mail.Posting, error) {
 	r, w := io.Pipe()
 	go func() { w.CloseWithError(write(w)) }()
 	content, err := in.Receive(ctx, r)
@@ -18,7 +35,7 @@ func (in *Intake) Post(ctx context.Context, env mail.Envelope, write func(io.Wri
 		return mail.Posting{}, err
 	}
 	l := in.Letter(content, env)
-	l.Role = "mta/bounce"
+	l.Role = role
 	if err := in.Seal(ctx, l); err != nil {
 		content.Body.Discard()
 		return mail.Posting{}, err
