@@ -87,6 +87,29 @@ func TestStartTLS(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("REQUIRETLS", func(t *testing.T) { // RFC 8689 4.2.1
+		t.Parallel()
+		c := dial(t, ehlo+"C: STARTTLS\nS: 220 go\nTLS\nC: EHLO localhost\nS: 250-mx\nS: 250 REQUIRETLS\n"+
+			"C: MAIL FROM:<a@x> REQUIRETLS\nS: 250 ok\nC: RCPT TO:<b@y>\nS: 250 ok\nC: DATA\nS: 354 go\nC: x\nC: .\nS: 250 ok\nSILENCE", Options{})
+		if err := c.StartTLS(t.Context(), insecure); err != nil {
+			t.Fatal(err)
+		}
+		m := tx("x\r\n", "b@y")
+		m.RequireTLS = true
+		if r, err := c.Send(t.Context(), m); err != nil || outcomes(r) != "250" {
+			t.Errorf("%s %v", outcomes(r), err)
+		}
+	})
+	t.Run("REQUIRETLS that was offered in the clear only", func(t *testing.T) {
+		t.Parallel()
+		c := dial(t, "S: 220 mx\nC: EHLO localhost\nS: 250-mx\nS: 250 REQUIRETLS\nSILENCE", Options{})
+		m := tx("x\r\n", "b@y")
+		m.RequireTLS = true
+		var unsupported *UnsupportedError
+		if _, err := c.Send(t.Context(), m); !errors.As(err, &unsupported) || unsupported.Extension != "REQUIRETLS" {
+			t.Error(err)
+		}
+	})
 	t.Run("not trusted", func(t *testing.T) {
 		t.Parallel()
 		client, server := net.Pipe()

@@ -12,5 +12,5 @@
 //   - Nothing that was received before TLS is used after it (RFC 3207 4.2).
 //   - An address that would not survive being written into a command is refused before anything is sent.
 //
-// RFC 5321, RFC 2033, RFC 1870, RFC 2920, RFC 3207, RFC 3461, RFC 4954, RFC 6152, RFC 6531.
+// RFC 5321, RFC 2033, RFC 1870, RFC 2920, RFC 3207, RFC 3461, RFC 4954, RFC 6152, RFC 6531, RFC 8689.
 package smtpc

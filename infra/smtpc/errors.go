@@ -40,7 +40,7 @@ func (e *ConnError) Unwrap() error { return e.Err }
 
 // UnsupportedError says that the message or the caller needs an extension that the remote does not offer. Nothing was sent.
 type UnsupportedError struct {
-	Extension string // SMTPUTF8, 8BITMIME, STARTTLS or "AUTH " and a mechanism
+	Extension string // SMTPUTF8, 8BITMIME, REQUIRETLS, STARTTLS or "AUTH " and a mechanism
 	Why       string // one sentence
 }
 

@@ -37,6 +37,11 @@ func TestRefusedBeforehand(t *testing.T) {
 	if _, err := c.Send(t.Context(), eight); !errors.As(err, &unsupported) || unsupported.Extension != "8BITMIME" {
 		t.Error(err)
 	}
+	required := tx("x", "b@y")
+	required.RequireTLS = true
+	if _, err := c.Send(t.Context(), required); !errors.As(err, &unsupported) || unsupported.Extension != "REQUIRETLS" {
+		t.Error(err)
+	}
 	large := tx("x", "b@y")
 	large.Size = 11
 	if _, err := c.Send(t.Context(), large); !errors.As(err, &limit) || limit.Limit != 10 {

@@ -17,9 +17,11 @@ type Transaction struct {
 	// UnsupportedError, or sends it all the same with Force8Bit.
 	Body8Bit  bool
 	Force8Bit bool
-	UTF8      bool   // the header needs SMTPUTF8; addresses that need it are noticed anyway
-	Ret       string // RFC 3461 4.3, where DSN is offered
-	EnvID     string // RFC 3461 4.4, where DSN is offered
+	UTF8      bool // the header needs SMTPUTF8; addresses that need it are noticed anyway
+	// RequireTLS sends REQUIRETLS. Without TLS, or where the server did not offer it inside TLS, Send refuses with an UnsupportedError.
+	RequireTLS bool
+	Ret        string // RFC 3461 4.3, where DSN is offered
+	EnvID      string // RFC 3461 4.4, where DSN is offered
 	// Body opens the message: lines that end with CR LF, without stuffed dots. It is called once at most, before DATA is sent.
 	Body func() (io.ReadCloser, error)
 }
@@ -88,6 +90,12 @@ func (c *Client) commands(tx *Transaction) ([]string, error) {
 	}
 	if m.UTF8 && !c.offers("SMTPUTF8") { // RFC 6531 3.2
 		return nil, &UnsupportedError{"SMTPUTF8", "the server does not take internationalised addresses or headers (SMTPUTF8)"}
+	}
+	if tx.RequireTLS {
+		if c.tls == nil || !c.offers("REQUIRETLS") { // RFC 8689 4.2.1: an offer in the clear is anybody's
+			return nil, &UnsupportedError{"REQUIRETLS", "the server does not promise to hand the message on over verified TLS only (REQUIRETLS)"}
+		}
+		m.RequireTLS = true
 	}
 	if tx.Body8Bit {
 		if !c.offers("8BITMIME") && !tx.Force8Bit { // RFC 6152 3

@@ -26,6 +26,7 @@ type fakeBackend struct {
 	closed   int
 	resets   int
 	opened   int
+	required int // of these, with REQUIRETLS
 }
 
 type storedMessage struct {
@@ -73,6 +74,9 @@ func (s *fakeSession) Mail(_ context.Context, m *smtp.Mail) error {
 	s.b.mu.Lock()
 	defer s.b.mu.Unlock()
 	s.b.opened++
+	if m.RequireTLS {
+		s.b.required++
+	}
 	return nil
 }
 

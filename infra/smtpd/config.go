@@ -11,11 +11,13 @@ import (
 // Config is what one listener's conversations have in common. The zero value of a limit means its default, a negative one
 // that there is none.
 type Config struct {
-	Hostname string      // our name in greetings and replies; "localhost" when empty
-	Greeting string      // what follows the name in the greeting
-	LMTP     bool        // speak LMTP (RFC 2033) instead of SMTP
-	DSN      bool        // offer DSN (RFC 3461): the sessions honour Ret, EnvID, Notify and ORcpt
-	TLS      *tls.Config // for STARTTLS; nil: not offered. Session tickets are turned off on a copy, see New
+	Hostname string // our name in greetings and replies; "localhost" when empty
+	Greeting string // what follows the name in the greeting
+	LMTP     bool   // speak LMTP (RFC 2033) instead of SMTP
+	DSN      bool   // offer DSN (RFC 3461): the sessions honour Ret, EnvID, Notify and ORcpt
+	// RequireTLS offers REQUIRETLS inside TLS (RFC 8689): the sessions honour smtp.Mail.RequireTLS.
+	RequireTLS bool
+	TLS        *tls.Config // for STARTTLS; nil: not offered. Session tickets are turned off on a copy, see New
 
 	MaxSize         int64 // octets of a message; 0: no limit
 	MaxRecipients   int   // accepted in one transaction; 1000

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestDialogs plays every testdata/*.dialog. The lines of such a file:
 //
-//	@ key=value ...  settings: over=pipe|tls|both, lmtp, clear (AUTH without TLS), max, rcpts, errors, junk, tries, transactions, dsn, noauth, notls
+//	@ key=value ...  settings: over=pipe|tls|both, lmtp, clear (AUTH without TLS), max, rcpts, errors, junk, tries, transactions, dsn, requiretls, noauth, notls
 //	C: text          the client sends a line (and what was held back)
 //	C- text          the client holds a line back, to send it together with the next
 //	C" text"         the same as C: with a Go string and no line end of its own
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	TLS              the client starts TLS
 //	EOF              the server must have closed
 //	HANGUP           the client closes, and the server is waited for
-//	STORED n, FAILED n, BODY "text", WITH word   what the session saw, in the end
+//	STORED n, FAILED n, REQUIRED n (transactions with REQUIRETLS), BODY "text", WITH word   what the session saw, in the end
 //	# text           a remark
 func TestDialogs(t *testing.T) {
 	t.Parallel()
@@ -86,6 +86,8 @@ func dialogConfig(t *testing.T, settings string, b *fakeBackend) Config {
 			cfg.TLS = nil
 		case "dsn":
 			cfg.DSN = true
+		case "requiretls":
+			cfg.RequireTLS = true
 		case "max":
 			cfg.MaxSize = int64(n)
 		case "rcpts":
@@ -162,7 +164,7 @@ func (p *player) step(line string) string {
 	}
 	word, rest, _ := strings.Cut(line, " ")
 	switch word {
-	case "#", "STORED", "FAILED", "BODY", "WITH":
+	case "#", "STORED", "FAILED", "BODY", "WITH", "REQUIRED":
 		return p.judge(word, rest)
 	case "C:":
 		p.writes <- p.held + rest + "\r\n"
@@ -226,6 +228,8 @@ func (p *player) judge(word, rest string) string {
 	switch word {
 	case "STORED":
 		got = strconv.Itoa(len(b.stored))
+	case "REQUIRED":
+		got = strconv.Itoa(b.required)
 	case "FAILED":
 		got = strconv.Itoa(len(b.failures))
 	case "BODY":

@@ -16,6 +16,6 @@
 //
 // RFC 5321, RFC 2033 (LMTP), RFC 1870 (SIZE), RFC 2034 (enhanced codes), RFC 2920 (PIPELINING), RFC 3030 (CHUNKING),
 // RFC 3207 (STARTTLS), RFC 3461 (DSN parameters), RFC 3848 (protocol words), RFC 4954 (AUTH), RFC 6152 (8BITMIME),
-// RFC 6531 (SMTPUTF8). One file per command: hello.go, mail.go, rcpt.go, data.go, bdat.go, auth.go, starttls.go and
+// RFC 6531 (SMTPUTF8), RFC 8689 (REQUIRETLS). One file per command: hello.go, mail.go, rcpt.go, data.go, bdat.go, auth.go, starttls.go and
 // plain.go for those that do next to nothing.
 package smtpd

@@ -31,6 +31,9 @@ func (c *conversation) extensions() []string {
 	if c.cfg.DSN {
 		list = append(list, "DSN")
 	}
+	if c.cfg.RequireTLS && c.pub.TLS != nil { // RFC 8689 2: never in the clear
+		list = append(list, "REQUIRETLS")
+	}
 	if c.srv.tls != nil && c.pub.TLS == nil {
 		list = append(list, "STARTTLS")
 	}

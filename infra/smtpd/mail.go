@@ -17,6 +17,12 @@ func (c *conversation) mail(m *smtp.Mail) {
 	case !c.cfg.DSN && (m.Ret != "" || m.EnvID != ""):
 		c.fail(smtp.Errorf(555, "5.5.4", "parameters RET and ENVID are not offered"))
 		return
+	case m.RequireTLS && !c.cfg.RequireTLS:
+		c.fail(smtp.Errorf(555, "5.5.4", "parameter REQUIRETLS is not offered"))
+		return
+	case m.RequireTLS && c.pub.TLS == nil: // RFC 8689 2
+		c.fail(smtp.Errorf(530, "5.7.10", "REQUIRETLS is offered inside TLS only; say STARTTLS first"))
+		return
 	case c.cfg.MaxSize > 0 && m.Size > c.cfg.MaxSize: // RFC 1870 6.1
 		c.reply(smtp.Errorf(552, "5.3.4", "the message is over the limit of %d octets", c.cfg.MaxSize))
 		return

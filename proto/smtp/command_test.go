@@ -36,6 +36,7 @@ var good = []struct {
 	{"MAIL FROM:<a@b> SIZE=99999999999999999999", &Mail{From: path("a", "b"), Size: 1<<63 - 1}},
 	{"MAIL FROM:<a@b> body=8bitmime", &Mail{From: path("a", "b"), Body: Body8BitMIME}}, // RFC 6152 2
 	{"MAIL FROM:<a@b>  BODY=7BIT ", &Mail{From: path("a", "b")}},
+	{"MAIL FROM:<a@b.example> REQUIRETLS", &Mail{From: path("a", "b.example"), RequireTLS: true}}, // RFC 8689 2
 	{"MAIL FROM:<ä@müller.example> SMTPUTF8", &Mail{From: path("ä", "müller.example"), UTF8: true}}, // RFC 6531 3.4
 	{"MAIL FROM:<a@b> AUTH=<>", &Mail{From: path("a", "b"), Auth: "<>"}},                            // RFC 4954 5
 	{"MAIL FROM:<a@b> AUTH=e+3Dmc2@example.com", &Mail{From: path("a", "b"), Auth: "e=mc2@example.com"}},
@@ -138,6 +139,8 @@ func TestParseRefuses(t *testing.T) {
 		{"MAIL FROM:<a@b> BODY=9BIT", "501 5.5.4"},
 		{"MAIL FROM:<a@b> BODY=BINARYMIME", "555 5.5.4"},
 		{"MAIL FROM:<a@b> SMTPUTF8=yes", "501 5.5.4"},
+		{"MAIL FROM:<a@b> REQUIRETLS=yes", "501 5.5.4"}, // RFC 8689 2: it has no value
+		{"MAIL FROM:<a@b> REQUIRETLS REQUIRETLS", "501 5.5.4"},
 		{"MAIL FROM:<a@b> FOO=bar", "555 5.5.4"}, // RFC 5321 4.1.1.11
 		{"MAIL FROM:<a@b> NOTIFY=NEVER", "555 5.5.4"},
 		{"MAIL FROM:<a@b> AUTH=+GG", "501 5.5.4"},

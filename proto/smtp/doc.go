@@ -1,5 +1,5 @@
 // Package smtp is the syntax of SMTP and LMTP: command lines, replies and the form of message data on the wire, read
-// and written, without any socket (RFC 5321, RFC 2033, RFC 6531, RFC 3030, RFC 3207, RFC 4954, RFC 2034, RFC 3461).
+// and written, without any socket (RFC 5321, RFC 2033, RFC 6531, RFC 3030, RFC 3207, RFC 4954, RFC 2034, RFC 3461, RFC 8689).
 //
 // It takes octets through io.Reader and buffers its caller lends; it hands typed commands and body text to infra/smtpd, and
 // typed replies to infra/smtpc. A parse failure is a *Reply, ready to be sent.

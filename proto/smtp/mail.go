@@ -17,13 +17,15 @@ const (
 
 // Mail is the MAIL command (RFC 5321 4.1.1.2).
 type Mail struct {
-	From  Path   // the zero Path for <>
-	Size  int64  // declared size in octets (RFC 1870); 0 when none was
-	Body  Body   // RFC 6152
-	UTF8  bool   // SMTPUTF8 (RFC 6531)
-	Auth  string // the decoded AUTH parameter (RFC 4954 5): an address, or "<>"; empty for none
-	Ret   string // FULL or HDRS (RFC 3461 4.3); empty for none
-	EnvID string // the decoded ENVID (RFC 3461 4.4); empty for none
+	From Path  // the zero Path for <>
+	Size int64 // declared size in octets (RFC 1870); 0 when none was
+	Body Body  // RFC 6152
+	UTF8 bool  // SMTPUTF8 (RFC 6531)
+	// RequireTLS is REQUIRETLS: the message may go on only inside verified TLS, to hosts that promise the same (RFC 8689 2).
+	RequireTLS bool
+	Auth       string // the decoded AUTH parameter (RFC 4954 5): an address, or "<>"; empty for none
+	Ret        string // FULL or HDRS (RFC 3461 4.3); empty for none
+	EnvID      string // the decoded ENVID (RFC 3461 4.4); empty for none
 }
 
 // Verb implements Command.
@@ -41,6 +43,9 @@ func (m *Mail) String() string {
 	}
 	if m.UTF8 {
 		b.WriteString(" SMTPUTF8")
+	}
+	if m.RequireTLS {
+		b.WriteString(" REQUIRETLS")
 	}
 	if m.Ret != "" {
 		b.WriteString(" RET=" + m.Ret)
@@ -100,6 +105,8 @@ func (m *Mail) set(p param) error {
 		}
 	case "SMTPUTF8":
 		m.UTF8, ok = true, !p.hasValue
+	case "REQUIRETLS": // RFC 8689 2
+		m.RequireTLS, ok = true, !p.hasValue
 	case "AUTH":
 		m.Auth, ok = decodeAuthParam(p.value, ok)
 	case "RET":
