@@ -9,33 +9,71 @@ import (
 	"github.com/postrider/postrider/proto/message"
 )
 
+// Sorter tells junk from other mail (service/junk).
+type Sorter interface {
+	// Sort says whether the letter is junk for the account, and why: sentences for the trail, or "" when there is nothing to say.
+	Sort(ctx context.Context, account mail.AccountID, l *mail.Letter) (junk bool, why string)
+}
+
 // Planner plans deliveries. It implements mail.Planner.
 type Planner struct {
 	Places mail.Places
 	Clock  mail.Clock
+	Sorter Sorter // may be nil: only what policy says is junk then
 }
 
-// Plan files the letter in the mailbox that the recipient's subaddress names, or else in INBOX.
+// Plan files the letter in the mailbox that the recipient's subaddress names, or else in INBOX; junk in the mailbox for junk, with $Junk.
 func (p *Planner) Plan(ctx context.Context, r mail.LocalRecipient, l *mail.Letter) (mail.Plan, error) {
 	boxes, err := p.Places.Places(ctx, r.Account)
 	if err != nil {
 		return mail.Plan{}, err
 	}
+	junk, why := p.sort(ctx, r.Account, l)
 	box, ok := target(boxes, r.Detail)
+	var flags mail.Flags
+	if junk {
+		box, ok = junkBox(boxes)
+		flags.Bits = mail.Junk
+	}
 	if !ok {
 		return mail.Plan{}, mail.Errorf(mail.Internal, "account %d has no INBOX", r.Account)
+	}
+	reason := "filed in " + box.Name
+	if why != "" {
+		reason += ": " + why
 	}
 	now := p.Clock.Now()
 	return mail.Plan{Changes: []mail.Change{
 		mail.AddMessage{
-			Account: r.Account, Mailbox: box.ID, Body: l.Body, Prefix: prefix(r, l), Summary: l.Summary,
+			Account: r.Account, Mailbox: box.ID, Body: l.Body, Prefix: prefix(r, l), Summary: l.Summary, Flags: flags,
 			Received: l.Arrived, Saved: now, Thread: l.Thread, CheckQuota: true,
 		},
 		mail.Record{Event: mail.Event{
 			At: now, Trace: l.Trace, Outcome: mail.Delivered, MessageID: l.Thread.MessageID, From: l.Envelope.From, To: r.Given,
-			Account: r.Account, Role: "mda", Peer: string(r.Address), Reason: "filed in " + box.Name,
+			Account: r.Account, Role: "mda", Peer: string(r.Address), Reason: reason,
 		}},
 	}}, nil
+}
+
+// sort asks the Sorter. Without one, policy alone counts.
+func (p *Planner) sort(ctx context.Context, account mail.AccountID, l *mail.Letter) (junk bool, why string) {
+	if p.Sorter != nil {
+		return p.Sorter.Sort(ctx, account, l)
+	}
+	if l.Junk.Junk {
+		return true, strings.Join(l.Junk.Why, " ")
+	}
+	return false, ""
+}
+
+// junkBox is the mailbox for junk. Where its owner has none, junk is in INBOX and known by its keyword alone.
+func junkBox(boxes []mail.Place) (mail.Place, bool) {
+	for _, b := range boxes {
+		if b.Use == mail.UseJunk {
+			return b, true
+		}
+	}
+	return target(boxes, "")
 }
 
 // target is the mailbox a subaddress means: one of that name in any letter case, at the top level or below INBOX. A
