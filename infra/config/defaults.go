@@ -50,6 +50,7 @@ func Default(data string) Config {
 		Queue:    Queue{RetryFirst: 5 * minute, RetryMax: 4 * hour, Expire: 120 * hour, DelayWarning: 4 * hour, Concurrency: 200, PerRoute: 50},
 		Outbound: Outbound{Port: 25, TLS: TLSOpportunistic, ConnectTimeout: 30 * second, DANE: true, MTASTS: true, Smarthost: Smarthost{Port: 587, TLS: TLSVerify}},
 		DNS:      DNS{Servers: []string{}, Validate: true, Anchors: []string{}, Exempt: []string{}, Timeout: 10 * second},
+		DKIM:     DKIM{Enabled: true},
 		Judge: Judge{Enabled: true, Within: 15 * second, HonourReject: true, JunkSPFFail: true, Forwarders: []string{},
 			Trusted: []string{"127.0.0.0/8", "::1"}},
 		Junk: Junk{Enabled: true, Threshold: 5, Lists: []string{}, DomainLists: []string{}},
@@ -77,7 +78,7 @@ func Development(data string) Config {
 		POP3: Addresses{"127.0.0.1:2110"}, POP3S: Addresses{"127.0.0.1:2995"}, LMTPSocketMode: c.Listen.LMTPSocketMode,
 		HTTP: Addresses{"127.0.0.1:2080"}, HTTPS: Addresses{"127.0.0.1:2443"}, Metrics: Addresses{}, ProxyFrom: []string{},
 	}
-	c.Doctor.Every = 0
+	c.Doctor.Every, c.DKIM.Enabled = 0, false
 	c.Reports.DMARC, c.Reports.TLS = false, false
 	return c
 }

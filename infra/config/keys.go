@@ -248,6 +248,8 @@ type DNS struct {
 
 // DKIM is how mail of our domains is signed (RFC 6376).
 type DKIM struct {
+	// Enabled makes keys for every domain of ours, and signs with them. Others believe the signatures once the keys' records are in the DNS.
+	Enabled bool `toml:"enabled"`
 	// RotateEvery is the age at which a signing key makes room for a new one; 0 is only when asked: postrider dkim rotate. New keys
 	// have to be published before they are used: where [publish] names no provider, that is done by hand.
 	RotateEvery Duration `toml:"rotate_every"`

@@ -38,7 +38,7 @@ const (
 	relayMany = "500 destinations, 25 dead, 25 slow"
 )
 
-const relaySessions = 20
+const relaySessions = 100
 
 // userNames are n accounts.
 func userNames(n int) []string {
