@@ -13,6 +13,7 @@ import (
 	"github.com/postrider/postrider/infra/bus"
 	"github.com/postrider/postrider/infra/config"
 	"github.com/postrider/postrider/infra/dns"
+	"github.com/postrider/postrider/infra/dnspub"
 	"github.com/postrider/postrider/infra/store"
 	"github.com/postrider/postrider/infra/tls"
 	"github.com/postrider/postrider/mail"
@@ -22,6 +23,7 @@ import (
 	"github.com/postrider/postrider/mta/report"
 	"github.com/postrider/postrider/service/directory"
 	"github.com/postrider/postrider/service/intake"
+	"github.com/postrider/postrider/service/seal"
 	"github.com/postrider/postrider/service/search"
 )
 
@@ -53,7 +55,9 @@ type App struct {
 	intake     *intake.Intake
 	rejections *intake.Rejections
 	search     *search.Service
-	ledger     *report.Ledger // what is counted for reports
+	ledger     *report.Ledger   // what is counted for reports
+	keys       *seal.Keeper     // DKIM's
+	publisher  *dnspub.Provider // nil: records are published by hand
 	agent      *msa.Agent
 	queue      *queue.Scheduler
 	express    *queue.Express // takes fresh mail to the queue at once
@@ -111,6 +115,13 @@ func (a *App) open(ctx context.Context) error {
 		Blobs: a.store, Journal: a.express, Resolver: a.people, Planner: &mda.Planner{Places: a.store, Clock: a.clock}, Clock: a.clock,
 		Hostname: a.cfg.Hostname, QueueLife: a.cfg.Queue.Expire.Std(), Rejections: a.rejections,
 	}
+	a.keys = seal.NewKeeper(a.store, a.store, a.clock)
+	if a.cfg.DKIM.Enabled {
+		a.intake.Sealer = seal.New(a.keys, a.clock)
+	}
+	if a.publisher, err = a.openPublisher(a.cfg.Publish); err != nil {
+		return err
+	}
 	a.agent = &msa.Agent{
 		Intake: a.intake, Resolver: a.people, Senders: a.people, Accounts: a.store, Clock: a.clock, Log: a.log,
 	}
@@ -159,6 +170,9 @@ func (a *App) Start(ctx context.Context) error {
 	a.background(func() { a.search.Run(background) })
 	a.background(func() { a.ledger.Run(background) })
 	a.background(func() { a.reportSender().Run(background) })
+	if a.cfg.DKIM.Enabled {
+		a.background(func() { a.keyRunner().Run(background) })
+	}
 	a.background(func() {
 		if err := a.queue.Run(background); err != nil {
 			a.log.Error("the queue stopped", "error", err)

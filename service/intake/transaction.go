@@ -22,6 +22,9 @@ func (t *Transaction) Begin(m *smtp.Mail) error {
 	if m.Body == smtp.Body8BitMIME {
 		t.Envelope.Body = mail.Body8Bit
 	}
+	if m.RequireTLS {
+		t.Envelope.TLS = mail.TLSRequired
+	}
 	return nil
 }
 
