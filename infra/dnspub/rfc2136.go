@@ -74,6 +74,10 @@ func (u *updater) open(ctx context.Context, zone string) (view, error) {
 	if err != nil {
 		return nil, err
 	}
+	if answer.Rcode == wire.RcodeNotAuth && u.key != "" {
+		return nil, mail.Errorf(mail.Denied, "the name server %s does not accept the key %s; its name, algorithm and secret must be the same there and here, and both clocks right",
+			u.server, u.key)
+	}
 	for _, rr := range answer.Answer {
 		if rr.Header().Rrtype == wire.TypeSOA && strings.EqualFold(rr.Header().Name, wire.Fqdn(zone)) && answer.Rcode == wire.RcodeSuccess {
 			return u, nil
