@@ -36,7 +36,7 @@ var good = []struct {
 	{"MAIL FROM:<a@b> SIZE=99999999999999999999", &Mail{From: path("a", "b"), Size: 1<<63 - 1}},
 	{"MAIL FROM:<a@b> body=8bitmime", &Mail{From: path("a", "b"), Body: Body8BitMIME}}, // RFC 6152 2
 	{"MAIL FROM:<a@b>  BODY=7BIT ", &Mail{From: path("a", "b")}},
-	{"MAIL FROM:<a@b.example> REQUIRETLS", &Mail{From: path("a", "b.example"), RequireTLS: true}}, // RFC 8689 2
+	{"MAIL FROM:<a@b.example> REQUIRETLS", &Mail{From: path("a", "b.example"), RequireTLS: true}},   // RFC 8689 2
 	{"MAIL FROM:<ä@müller.example> SMTPUTF8", &Mail{From: path("ä", "müller.example"), UTF8: true}}, // RFC 6531 3.4
 	{"MAIL FROM:<a@b> AUTH=<>", &Mail{From: path("a", "b"), Auth: "<>"}},                            // RFC 4954 5
 	{"MAIL FROM:<a@b> AUTH=e+3Dmc2@example.com", &Mail{From: path("a", "b"), Auth: "e=mc2@example.com"}},
