@@ -101,7 +101,7 @@ func TestFetch(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, c.cert)
 			w.config.Within = time.Second
-			w.web.conn = c.conn
+			w.web.take(c.conn)
 			w.web.set(c.serve)
 			w.want(w.open(), there, c.want)
 
@@ -113,7 +113,7 @@ func TestFetch(t *testing.T) {
 			w.want(w.open(), there, kept)
 			again := newWorld(t, c.cert) // the same domain's web server, later
 			again.config.Within = time.Second
-			again.web.conn = c.conn
+			again.web.take(c.conn)
 			again.web.set(c.serve)
 			again.notes.notes = w.notes.notes
 			again.zone.set(there, "v=STSv1; id=2")
@@ -362,6 +362,8 @@ func TestRefresh(t *testing.T) {
 		t.Errorf("%d fetches in 40 days", hits)
 	}
 	// Mail makes it one of those again.
+	w.want(p, there, "enforce mx29.there.example")
+	settle(p)
 	w.want(p, there, "enforce mx39.there.example")
 	w.clock.Advance(25 * time.Hour)
 	hits := w.web.hits.Load()

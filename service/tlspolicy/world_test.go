@@ -136,6 +136,12 @@ func (w *web) set(serve http.HandlerFunc) {
 	w.serve = serve
 }
 
+func (w *web) take(conn func(net.Conn)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.conn = conn
+}
+
 func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.hits.Add(1)
 	w.mu.Lock()
@@ -227,11 +233,14 @@ func (h *hijack) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if h.web.conn == nil {
+		h.web.mu.Lock()
+		take := h.web.conn
+		h.web.mu.Unlock()
+		if take == nil {
 			return tls.Server(c, h.config), nil
 		}
 		h.web.hits.Add(1)
-		h.web.conn(c)
+		take(c)
 		_ = c.Close()
 	}
 }
