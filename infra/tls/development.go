@@ -1,6 +1,7 @@
 package tls
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -121,9 +122,15 @@ func (d *development) issueCA() (tls.Certificate, error) {
 }
 
 func (d *development) issueLeaf(ca tls.Certificate) error {
-	now := d.clock.Now()
 	hosts, ips := d.subjects()
-	_, err := d.issue(&x509.Certificate{
+	_, err := d.issue(d.leaf(hosts, ips), &ca, leafCertFile, leafKeyFile)
+	return err
+}
+
+// leaf is a server's certificate from now on, without serial number.
+func (d *development) leaf(hosts []string, ips []net.IP) *x509.Certificate {
+	now := d.clock.Now()
+	return &x509.Certificate{
 		Subject:               pkix.Name{CommonName: hosts[0]},
 		DNSNames:              hosts,
 		IPAddresses:           ips,
@@ -132,8 +139,7 @@ func (d *development) issueLeaf(ca tls.Certificate) error {
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}, &ca, leafCertFile, leafKeyFile)
-	return err
+	}
 }
 
 // issue makes a key, has the parent (nil: itself) sign the certificate, and stores both. The key is stored first: a crash
@@ -178,6 +184,29 @@ func (d *development) issue(template *x509.Certificate, parent *tls.Certificate,
 		return fail(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
+}
+
+// vouch makes a certificate for one name and a key that is there already. It is kept in memory only.
+func (d *development) vouch(name string, key crypto.Signer) (*tls.Certificate, error) {
+	ca, err := d.load(caCertFile, caKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, err
+	}
+	t := d.leaf([]string{name}, nil)
+	t.SerialNumber = serial
+	der, err := x509.CreateCertificate(rand.Reader, t, ca.Leaf, key.Public(), ca.PrivateKey)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
 }
 
 // store writes a file whole or not at all.

@@ -1,9 +1,11 @@
 package tls
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
+	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -16,9 +18,12 @@ type Pair struct{ CertFile, KeyFile string }
 
 // KeeperConfig says which certificates there are.
 type KeeperConfig struct {
-	// Pairs are shown by name (SNI); the first stands in where no name fits. Empty: a development certificate.
+	// Pairs are shown by name (SNI), before all others; the first stands in where no name fits.
 	Pairs []Pair
-	// Dir keeps the development authority and certificate; it is made when needed. Required without Pairs.
+	// ACME fetches certificates for the names that Pairs does not have; nil: none are fetched.
+	ACME *ACME
+	// Dir keeps the development authority and certificate, which are shown without Pairs, until the first certificate of ACME is there; it is
+	// made when needed. Required without Pairs.
 	Dir string
 	// Names are those of the development certificate: host names and IP addresses. localhost and the loopback addresses
 	// are always among them.
@@ -29,10 +34,11 @@ type KeeperConfig struct {
 	Log   *slog.Logger // nil: nobody is told of trouble with files
 }
 
-// Keeper shows certificates. It is safe for concurrent use and needs no closing.
+// Keeper shows certificates. It is safe for concurrent use. With ACME it must be run, and closed; without, it needs neither.
 type Keeper struct {
-	cfg KeeperConfig
-	dev *development // nil with Pairs
+	cfg  KeeperConfig
+	dev  *development // nil with Pairs
+	acme *manager     // nil without ACME
 
 	mu      sync.Mutex
 	checked time.Time
@@ -49,7 +55,7 @@ type fileStamp struct {
 	size    int64
 }
 
-// Open reads the certificates, and makes the development ones where none are configured. A file that is
+// Open reads the certificates, those fetched earlier among them, and makes the development ones where none are configured. A file that is
 // missing or unfit is an error of kind Invalid that names it.
 func Open(cfg KeeperConfig) (*Keeper, error) {
 	if cfg.Clock == nil {
@@ -72,16 +78,54 @@ func Open(cfg KeeperConfig) (*Keeper, error) {
 		return nil, err
 	}
 	k.checked = cfg.Clock.Now()
+	if cfg.ACME != nil {
+		m, err := openManager(cfg, k.dev)
+		if err != nil {
+			return nil, err
+		}
+		k.acme = m
+	}
 	return k, nil
 }
 
-// Development tells whether the certificates are the self-made ones, which strangers cannot verify.
-func (k *Keeper) Development() bool { return k.dev != nil }
+// Run fetches and renews certificates until ctx ends; without ACME it returns at once. Call it once the servers listen that answer the
+// challenges.
+func (k *Keeper) Run(ctx context.Context) {
+	if k.acme != nil {
+		k.acme.run(ctx)
+	}
+}
 
-// CAFile is the path of the authority that clients must trust to verify a development certificate; "" with
-// configured certificates.
+// Refresh asks for the names of ACME now, and tries again at once what failed: for when a domain was added, or something was mended.
+func (k *Keeper) Refresh() {
+	if k.acme != nil {
+		k.acme.refresh()
+	}
+}
+
+// Close ends what Open and Run began. Handshakes go on with what is there.
+func (k *Keeper) Close() {
+	if k.acme != nil {
+		k.acme.close()
+	}
+}
+
+// AnswerHTTP answers a request that is an authority's challenge (RFC 8555 8.3), and reports whether it was one. Ask it first for each request
+// on port 80.
+func (k *Keeper) AnswerHTTP(w http.ResponseWriter, r *http.Request) bool {
+	return k.acme != nil && k.acme.answer(w, r)
+}
+
+// Development tells whether the certificates are the self-made ones, which strangers cannot verify. With ACME that is so until the
+// first name has its certificate.
+func (k *Keeper) Development() bool {
+	return k.dev != nil && (k.acme == nil || !k.acme.has(k.acme.first()))
+}
+
+// CAFile is the path of the authority that clients must trust to verify a development certificate; "" when that is
+// not what they are shown.
 func (k *Keeper) CAFile() string {
-	if k.dev == nil {
+	if !k.Development() {
 		return ""
 	}
 	return k.dev.path(caCertFile)
@@ -93,32 +137,36 @@ func (k *Keeper) Server(p Purpose) *Config {
 	c.GetCertificate = k.certificate
 	c.Time = k.cfg.Clock.Now
 	c.SessionTicketsDisabled = p == MX
+	if p == Web {
+		c.NextProtos = []string{"h2", "http/1.1"}
+		if k.acme != nil && k.acme.cfg.has(TLSALPN) {
+			c.NextProtos = append(c.NextProtos, alpn)
+		}
+	}
 	return c
 }
 
-// Expires is when the first of the certificates runs out, for those who watch over it.
-func (k *Keeper) Expires() time.Time {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.refresh()
-	var first time.Time
-	for _, c := range k.certs {
-		if first.IsZero() || c.Leaf.NotAfter.Before(first) {
-			first = c.Leaf.NotAfter
+// certificate chooses for a handshake: of the files the first that has the name and a kind of key the client knows; then ACME's for the name;
+// else the first file's or ACME's first, for a client that does not care about the name.
+func (k *Keeper) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if k.acme != nil {
+		if c, is, err := k.acme.challenged(hello); is {
+			return c, err
 		}
 	}
-	return first
-}
-
-// certificate chooses for a handshake: the first that has the name and a kind of key the client knows, else the
-// first, for a client that does not care about the name.
-func (k *Keeper) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	k.mu.Lock()
 	k.refresh()
 	certs := k.certs
 	k.mu.Unlock()
-	for _, c := range certs {
-		if hello.SupportsCertificate(c) == nil {
+	if k.dev == nil {
+		for _, c := range certs {
+			if hello.SupportsCertificate(c) == nil {
+				return c, nil
+			}
+		}
+	}
+	if k.acme != nil {
+		if c := k.acme.choose(hello); c != nil && (k.dev != nil || c.Leaf.VerifyHostname(hello.ServerName) == nil) {
 			return c, nil
 		}
 	}

@@ -22,7 +22,9 @@ import (
 	"github.com/postrider/postrider/testkit/clock"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"))
+}
 
 // handshake runs both sides over a pipe; the server then sends one octet and the client reads it, so that tickets behind
 // the handshake come through. It gives the client's state.
