@@ -170,7 +170,11 @@ func (k Key) Record() (Record, error) {
 // and unknown tags do not matter. Only one record may be there (RFC 6376 3.6.2.2).
 func (k Key) Matches(texts []string) bool {
 	own, err := k.Record()
-	if err != nil || len(texts) != 1 {
+	return err == nil && k.matches(own, texts)
+}
+
+func (k Key) matches(own Record, texts []string) bool {
+	if len(texts) != 1 {
 		return false
 	}
 	there, err := dkimtext.ParseKey(texts[0])

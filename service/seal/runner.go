@@ -46,8 +46,9 @@ type RunnerConfig struct {
 type Runner struct {
 	RunnerConfig
 
-	mu   sync.Mutex
-	told map[string]time.Time // when a person was told of a name last
+	mu      sync.Mutex
+	told    map[string]time.Time // when a person was told of a name last
+	records map[string]Record    // by the text of the private key: reading that costs more than all else here
 }
 
 // NewRunner makes a Runner.
@@ -58,7 +59,7 @@ func NewRunner(cfg RunnerConfig) *Runner {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Runner{RunnerConfig: cfg, told: map[string]time.Time{}}
+	return &Runner{RunnerConfig: cfg, told: map[string]time.Time{}, records: map[string]Record{}}
 }
 
 const (
@@ -141,6 +142,25 @@ func (r *Runner) care(ctx context.Context, domain string) error {
 	return r.publish(ctx, domain)
 }
 
+// record is Key.Record, remembered.
+func (r *Runner) record(k Key) (Record, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	id := k.Domain + "/" + k.Selector + "/" + k.Private
+	if record, ok := r.records[id]; ok {
+		return record, nil
+	}
+	record, err := k.Record()
+	if err != nil {
+		return Record{}, err
+	}
+	if len(r.records) >= maxDomains {
+		clear(r.records)
+	}
+	r.records[id] = record
+	return record, nil
+}
+
 // look asks the DNS for the keys' records and writes down which are there. A record that is gone before its key has signed is as if it had never been there.
 func (r *Runner) look(ctx context.Context, domain string) (missing []Key, err error) {
 	keys, err := r.Keeper.Keys(ctx, domain)
@@ -150,7 +170,7 @@ func (r *Runner) look(ctx context.Context, domain string) (missing []Key, err er
 	now := r.Clock.Now()
 	there, asked := map[string]bool{}, map[string]bool{}
 	for _, k := range keys {
-		record, err := k.Record()
+		record, err := r.record(k)
 		if err != nil {
 			return nil, err
 		}
@@ -159,7 +179,7 @@ func (r *Runner) look(ctx context.Context, domain string) (missing []Key, err er
 			r.Log.Debug("a DKIM record could not be looked for", "name", record.Name, "err", err)
 			continue
 		}
-		asked[k.Selector], there[k.Selector] = true, k.Matches(answer.Value)
+		asked[k.Selector], there[k.Selector] = true, k.matches(record, answer.Value)
 		if !there[k.Selector] && k.State != Retiring {
 			missing = append(missing, k)
 		}
@@ -225,7 +245,7 @@ func (r *Runner) withdraw(ctx context.Context, keys []Key, s Step) error {
 	if i < 0 {
 		return nil
 	}
-	record, err := keys[i].Record()
+	record, err := r.record(keys[i])
 	if err != nil {
 		return nil //nolint:nilerr // a key that cannot be read has no record that could be found
 	}
@@ -248,7 +268,7 @@ func (r *Runner) publish(ctx context.Context, domain string) error {
 	}
 	var records []dnspub.Record
 	for _, k := range missing {
-		record, err := k.Record()
+		record, err := r.record(k)
 		if err != nil {
 			return err
 		}
@@ -329,7 +349,7 @@ func (r *Runner) Rotate(ctx context.Context, domain string) (Progress, error) {
 			return p, err
 		}
 		for _, k := range missing {
-			if record, err := k.Record(); err == nil {
+			if record, err := r.record(k); err == nil {
 				p.Publish = append(p.Publish, record)
 			}
 		}
