@@ -65,7 +65,7 @@ func (o *Operations) AddDomain(ctx context.Context, r NewDomain) (Domain, error)
 		return Domain{}, err
 	}
 	shown := showDomain(d)
-	shown.Warnings = warnings
+	shown.Warnings = append(warnings, o.keysFor(ctx, name)...)
 	return shown, nil
 }
 

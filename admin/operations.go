@@ -19,6 +19,8 @@ type Parts struct {
 	Trail     mail.Trail
 	Submitter mail.Submitter
 	Checker   Checker
+	Trust     Trust // nil: nobody looks after DNS and keys
+	Guard     Guard // nil: nobody is banned
 	// Credential makes what is stored of a password (service/directory's NewCredential). Its errors are of kind Invalid.
 	Credential func(password string) (mail.Credential, error)
 	Clock      mail.Clock // nil: the machine's

@@ -13,6 +13,7 @@ type Operator interface {
 	QueueOperator
 	MessageOperator
 	ExportOperator
+	TrustOperator
 	SystemOperator
 }
 
@@ -70,6 +71,24 @@ type MessageOperator interface {
 	Trace(ctx context.Context, r TraceQuery) (TraceReport, error)
 	// Send hands in a message as one of our accounts. Lines may end in LF or CRLF.
 	Send(ctx context.Context, r SendRequest, message io.Reader) (Sent, error)
+}
+
+// TrustOperator looks after what makes others believe our mail, and keeps guessers out.
+type TrustOperator interface {
+	// Records lists what a domain must have in the DNS. NotFound when it is not ours.
+	Records(ctx context.Context, r DomainName) (RecordList, error)
+	// Publish writes it there. Unavailable where [publish] names no provider.
+	Publish(ctx context.Context, r DomainName) (RecordList, error)
+	// Examine makes doctor's checks of a domain, or of all.
+	Examine(ctx context.Context, r Examination) (Diagnosis, error)
+	// Keys lists a domain's DKIM keys; RotateKeys begins to change them.
+	Keys(ctx context.Context, r DomainName) (KeyList, error)
+	RotateKeys(ctx context.Context, r DomainName) (Rotation, error)
+	// Bans lists who is kept out; Unban lets somebody in.
+	Bans(ctx context.Context, r Nothing) (BanList, error)
+	Unban(ctx context.Context, r BanName) (BanList, error)
+	// Reports lists what others told of our domains.
+	Reports(ctx context.Context, r ReportFilter) (ReportList, error)
 }
 
 // SystemOperator looks at the system itself.

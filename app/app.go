@@ -22,6 +22,7 @@ import (
 	"github.com/postrider/postrider/mta/queue"
 	"github.com/postrider/postrider/mta/report"
 	"github.com/postrider/postrider/service/directory"
+	"github.com/postrider/postrider/service/doctor"
 	"github.com/postrider/postrider/service/intake"
 	"github.com/postrider/postrider/service/seal"
 	"github.com/postrider/postrider/service/search"
@@ -50,18 +51,20 @@ type App struct {
 	resolver dns.Resolver
 	closers  []io.Closer
 
-	people     *directory.Resolver
-	auth       *directory.Authenticator
-	intake     *intake.Intake
-	rejections *intake.Rejections
-	search     *search.Service
-	ledger     *report.Ledger   // what is counted for reports
-	keys       *seal.Keeper     // DKIM's
-	publisher  *dnspub.Provider // nil: records are published by hand
-	agent      *msa.Agent
-	queue      *queue.Scheduler
-	express    *queue.Express // takes fresh mail to the queue at once
-	operations *admin.Operations
+	people       *directory.Resolver
+	auth         *directory.Authenticator
+	intake       *intake.Intake
+	rejections   *intake.Rejections
+	search       *search.Service
+	ledger       *report.Ledger   // what is counted for reports
+	keys         *seal.Keeper     // DKIM's
+	publisher    *dnspub.Provider // nil: records are published by hand
+	doctor       *doctor.Doctor
+	doctorKeeper *doctor.Keeper
+	agent        *msa.Agent
+	queue        *queue.Scheduler
+	express      *queue.Express // takes fresh mail to the queue at once
+	operations   *admin.Operations
 
 	started  time.Time
 	services []*service
@@ -132,6 +135,9 @@ func (a *App) open(ctx context.Context) error {
 		}
 		a.agent.Domains = domains{a.resolver, routes}
 	}
+	if err := a.openDoctor(); err != nil {
+		return err
+	}
 	a.operations = a.makeOperations()
 	return nil
 }
@@ -172,6 +178,9 @@ func (a *App) Start(ctx context.Context) error {
 	a.background(func() { a.reportSender().Run(background) })
 	if a.cfg.DKIM.Enabled {
 		a.background(func() { a.keyRunner().Run(background) })
+	}
+	if a.cfg.Doctor.Every > 0 {
+		a.background(func() { a.doctorKeeper.Run(background) })
 	}
 	a.background(func() {
 		if err := a.queue.Run(background); err != nil {

@@ -100,3 +100,43 @@ func (c *Client) Status(ctx context.Context, r admin.Nothing) (admin.Status, err
 func (c *Client) Compact(ctx context.Context, r admin.Nothing) (admin.CompactReport, error) {
 	return call[admin.Nothing, admin.CompactReport](ctx, c, pathCompact, r)
 }
+
+// Records implements admin.TrustOperator.
+func (c *Client) Records(ctx context.Context, r admin.DomainName) (admin.RecordList, error) {
+	return call[admin.DomainName, admin.RecordList](ctx, c, pathDNSRecords, r)
+}
+
+// Publish implements admin.TrustOperator.
+func (c *Client) Publish(ctx context.Context, r admin.DomainName) (admin.RecordList, error) {
+	return call[admin.DomainName, admin.RecordList](ctx, c, pathDNSPublish, r)
+}
+
+// Examine implements admin.TrustOperator.
+func (c *Client) Examine(ctx context.Context, r admin.Examination) (admin.Diagnosis, error) {
+	return call[admin.Examination, admin.Diagnosis](ctx, c, pathDoctor, r)
+}
+
+// Keys implements admin.TrustOperator.
+func (c *Client) Keys(ctx context.Context, r admin.DomainName) (admin.KeyList, error) {
+	return call[admin.DomainName, admin.KeyList](ctx, c, pathDKIMList, r)
+}
+
+// RotateKeys implements admin.TrustOperator.
+func (c *Client) RotateKeys(ctx context.Context, r admin.DomainName) (admin.Rotation, error) {
+	return call[admin.DomainName, admin.Rotation](ctx, c, pathDKIMRotate, r)
+}
+
+// Bans implements admin.TrustOperator.
+func (c *Client) Bans(ctx context.Context, r admin.Nothing) (admin.BanList, error) {
+	return call[admin.Nothing, admin.BanList](ctx, c, pathBanList, r)
+}
+
+// Unban implements admin.TrustOperator.
+func (c *Client) Unban(ctx context.Context, r admin.BanName) (admin.BanList, error) {
+	return call[admin.BanName, admin.BanList](ctx, c, pathBanRemove, r)
+}
+
+// Reports implements admin.TrustOperator.
+func (c *Client) Reports(ctx context.Context, r admin.ReportFilter) (admin.ReportList, error) {
+	return call[admin.ReportFilter, admin.ReportList](ctx, c, pathReports, r)
+}

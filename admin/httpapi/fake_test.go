@@ -139,6 +139,38 @@ func (f *fake) Compact(_ context.Context, r admin.Nothing) (admin.CompactReport,
 	return on[admin.Nothing, admin.CompactReport](f, r)
 }
 
+func (f *fake) Records(_ context.Context, r admin.DomainName) (admin.RecordList, error) {
+	return on[admin.DomainName, admin.RecordList](f, r)
+}
+
+func (f *fake) Publish(_ context.Context, r admin.DomainName) (admin.RecordList, error) {
+	return on[admin.DomainName, admin.RecordList](f, r)
+}
+
+func (f *fake) Examine(_ context.Context, r admin.Examination) (admin.Diagnosis, error) {
+	return on[admin.Examination, admin.Diagnosis](f, r)
+}
+
+func (f *fake) Keys(_ context.Context, r admin.DomainName) (admin.KeyList, error) {
+	return on[admin.DomainName, admin.KeyList](f, r)
+}
+
+func (f *fake) RotateKeys(_ context.Context, r admin.DomainName) (admin.Rotation, error) {
+	return on[admin.DomainName, admin.Rotation](f, r)
+}
+
+func (f *fake) Bans(_ context.Context, r admin.Nothing) (admin.BanList, error) {
+	return on[admin.Nothing, admin.BanList](f, r)
+}
+
+func (f *fake) Unban(_ context.Context, r admin.BanName) (admin.BanList, error) {
+	return on[admin.BanName, admin.BanList](f, r)
+}
+
+func (f *fake) Reports(_ context.Context, r admin.ReportFilter) (admin.ReportList, error) {
+	return on[admin.ReportFilter, admin.ReportList](f, r)
+}
+
 // Export implements admin.ExportOperator.
 func (f *fake) Export(ctx context.Context, r admin.ExportRequest, sink export.Sink) error {
 	if f.export != nil {

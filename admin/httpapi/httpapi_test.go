@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -69,6 +70,10 @@ func filled(v reflect.Value, n *int) {
 	switch {
 	case v.Type() == reflect.TypeFor[time.Time]():
 		v.Set(reflect.ValueOf(time.Unix(int64(1e9+*n), 0).UTC()))
+	case v.Type() == reflect.TypeFor[netip.Prefix]():
+		v.Set(reflect.ValueOf(netip.MustParsePrefix("192.0.2.0/24")))
+	case v.Type() == reflect.TypeFor[time.Duration]():
+		v.SetInt(int64(*n) * int64(time.Second))
 	case v.Kind() == reflect.Struct:
 		for _, f := range v.Fields() {
 			filled(f, n)
@@ -111,7 +116,7 @@ func carried[Q, A any](t *testing.T, f *fake, name string, do func(context.Conte
 	if diff := cmp.Diff(any(request), f.asked()); diff != "" {
 		t.Errorf("%s: the request changed on its way: %s", name, diff)
 	}
-	if diff := cmp.Diff(reply, got); diff != "" {
+	if diff := cmp.Diff(reply, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Errorf("%s: the reply changed on its way: %s", name, diff)
 	}
 	f.set(reply, &mail.Error{Kind: mail.Conflict, Text: "it is so; do this", Enhanced: "5.1.2", Err: errors.New("inside")})
@@ -148,6 +153,14 @@ func TestEveryOperationIsCarried(t *testing.T) {
 		carried(t, f, "Trace", c.Trace):                 true,
 		carried(t, f, "Status", c.Status):               true,
 		carried(t, f, "Compact", c.Compact):             true,
+		carried(t, f, "Records", c.Records):             true,
+		carried(t, f, "Publish", c.Publish):             true,
+		carried(t, f, "Examine", c.Examine):             true,
+		carried(t, f, "Keys", c.Keys):                   true,
+		carried(t, f, "RotateKeys", c.RotateKeys):       true,
+		carried(t, f, "Bans", c.Bans):                   true,
+		carried(t, f, "Unban", c.Unban):                 true,
+		carried(t, f, "Reports", c.Reports):             true,
 		carried(t, f, "Send", func(ctx context.Context, r admin.SendRequest) (admin.Sent, error) {
 			return c.Send(ctx, r, strings.NewReader("a\r\nb"))
 		}): true,

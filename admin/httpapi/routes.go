@@ -26,6 +26,14 @@ const (
 	pathQueueList       = "/v1/queue/list"
 	pathQueueShow       = "/v1/queue/show"
 	pathQueueAct        = "/v1/queue/act"
+	pathDNSRecords      = "/v1/dns/records"
+	pathDNSPublish      = "/v1/dns/publish"
+	pathDoctor          = "/v1/doctor"
+	pathDKIMList        = "/v1/dkim/list"
+	pathDKIMRotate      = "/v1/dkim/rotate"
+	pathBanList         = "/v1/ban/list"
+	pathBanRemove       = "/v1/ban/remove"
+	pathReports         = "/v1/reports/list"
 	pathTrace           = "/v1/trace"
 	pathSend            = "/v1/send"
 	pathStatus          = "/v1/status"
@@ -52,6 +60,14 @@ func Handler(op admin.Operator) http.Handler {
 	handle(mux, pathQueueList, op.Queued)
 	handle(mux, pathQueueShow, op.QueuedMessage)
 	handle(mux, pathQueueAct, op.ActOnQueue)
+	handle(mux, pathDNSRecords, op.Records)
+	handle(mux, pathDNSPublish, op.Publish)
+	handle(mux, pathDoctor, op.Examine)
+	handle(mux, pathDKIMList, op.Keys)
+	handle(mux, pathDKIMRotate, op.RotateKeys)
+	handle(mux, pathBanList, op.Bans)
+	handle(mux, pathBanRemove, op.Unban)
+	handle(mux, pathReports, op.Reports)
 	handle(mux, pathTrace, op.Trace)
 	handle(mux, pathStatus, op.Status)
 	handle(mux, pathCompact, op.Compact)

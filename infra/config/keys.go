@@ -89,6 +89,10 @@ type Listen struct {
 // TLS is the server's certificates: files, or certificates it gets and renews itself (ACME). Without either it makes a
 // self-signed one in the data directory, which is good for development only: mail programs will ask whether to trust it.
 type TLS struct {
+	// MTASTS is what we ask of hosts that send to our domains, in the policy that listen.https serves: enforce (TLS with a valid certificate, or the
+	// mail waits), testing (only report), or none.
+	MTASTS string `toml:"mta_sts"`
+
 	Certificates []Certificate `toml:"certificate"`
 	ACME         ACME          `toml:"acme"`
 }
@@ -351,8 +355,10 @@ type Doctor struct {
 	Every Duration `toml:"every"`
 	// Lists are DNS lists on which our own addresses are looked for.
 	Lists []string `toml:"lists"`
-	// Reach lets doctor connect to hosts outside, to see whether port 25 is open outward: "host:port" each.
+	// Reach are mail hosts outside that are connected to, to see whether port 25 is open outward: "host:port" each.
 	Reach []string `toml:"reach"`
+	// TimeURLs are web pages whose servers' clocks ours is compared with; [] compares with nobody's.
+	TimeURLs []string `toml:"time_urls"`
 }
 
 // Accounts is what new and existing accounts get.

@@ -70,6 +70,10 @@ func (j *judge) trust(c Config) {
 	for i, at := range c.Doctor.Reach {
 		j.target(fmt.Sprintf("doctor.reach[%d]", i), at)
 	}
+	for i, at := range c.Doctor.TimeURLs {
+		u, err := url.Parse(at)
+		j.must(err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https"), fmt.Sprintf("doctor.time_urls[%d]", i), "%q is not the address of a web page", at)
+	}
 	const most = 1e6
 	j.must(c.Junk.Threshold > 0 && c.Junk.Threshold <= most, "junk.threshold", "this must be more than 0, or all mail would be junk, and at most a million")
 	j.must(c.Junk.Refuse == 0 || c.Junk.Refuse >= c.Junk.Threshold && c.Junk.Refuse <= most,
@@ -90,6 +94,7 @@ func (j *judge) trust(c Config) {
 
 func (j *judge) acme(c Config) {
 	a, p := c.TLS.ACME, c.Publish
+	j.word("tls.mta_sts", c.TLS.MTASTS, "enforce", "testing", "none")
 	j.must(len(a.Challenges) > 0, "tls.acme.challenges", "name one way at least: tls-alpn, http or dns")
 	for i, w := range a.Challenges {
 		j.word(fmt.Sprintf("tls.acme.challenges[%d]", i), w, challengeWords()...)

@@ -54,7 +54,7 @@ func newHost(t testing.TB, data string, sink netip.AddrPort) *host {
 		fmt.Fprintf(&b, "%s = %q\n", s, h.addr(s))
 	}
 	b.WriteString("submissions = []\nimaps = []\npop3s = []\nlmtp = []\nlmtp_socket = \"\"\n")
-	b.WriteString("\n[dkim]\nenabled = false\n\n[queue]\nretry_first = \"200ms\"\nretry_max = \"1s\"\n\n[lab]\nno_limits = true\nallow_auth_without_tls = true\n")
+	b.WriteString("\n[dkim]\nenabled = false\n\n[doctor]\nevery = \"0s\"\n\n[queue]\nretry_first = \"200ms\"\nretry_max = \"1s\"\n\n[lab]\nno_limits = true\nallow_auth_without_tls = true\n")
 	fmt.Fprintf(&b, "\n[lab.hosts]\n\"mx.sink.example\" = %q\n", sink)
 	b.WriteString("\n[lab.dns.\"mx.one.example\"]\na = [\"127.0.0.1\"]\n\n[lab.dns.\"sink.example\"]\nmx = [\"10 mx.sink.example.\"]\n" +
 		"\n[lab.dns.\"mx.sink.example\"]\na = [\"127.0.0.1\"]\n")

@@ -55,7 +55,7 @@ func (s *Server) toml() string {
 	if s.Spec.Quick {
 		b.WriteString("\n[queue]\nretry_first = \"200ms\"\nretry_max = \"1s\"\n")
 	}
-	fmt.Fprintf(&b, "\n[dkim]\nenabled = false\n\n[lab]\nno_limits = true\nallow_auth_without_tls = %v\n", s.Spec.NoTLSLogin)
+	fmt.Fprintf(&b, "\n[dkim]\nenabled = false\n\n[doctor]\nevery = \"0s\"\n\n[lab]\nno_limits = true\nallow_auth_without_tls = %v\n", s.Spec.NoTLSLogin)
 	domains := slices.Sorted(maps.Keys(s.Spec.MX))
 	if len(domains) > 0 {
 		b.WriteString("\n[lab.hosts]\n")

@@ -59,7 +59,7 @@ func (r *postrider) toml() (string, error) {
 	if r.spec.RetrySoon {
 		b.WriteString("\n[queue]\nretry_first = \"5s\"\nretry_max = \"10s\"\n")
 	}
-	b.WriteString("\n[relay]\nnetworks = [\"127.0.0.0/8\"]\n\n[dkim]\nenabled = false\n\n[outbound]\ntls = \"none\"\n\n[lab]\nno_limits = true\nallow_auth_without_tls = true\n")
+	b.WriteString("\n[relay]\nnetworks = [\"127.0.0.0/8\"]\n\n[dkim]\nenabled = false\n\n[doctor]\nevery = \"0s\"\n\n[outbound]\ntls = \"none\"\n\n[lab]\nno_limits = true\nallow_auth_without_tls = true\n")
 	if to, ok := r.spec.Routes["*"]; ok {
 		fmt.Fprintf(&b, "route_all = %q\n", to)
 	}

@@ -205,7 +205,7 @@ func (s *session) root() *cobra.Command {
 	flags.StringVarP(&s.data, "data", "d", "", "data `DIRECTORY`, instead of the configured one")
 	flags.BoolVar(&s.json, "json", false, "answer in JSON, for programs")
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Running:"}, &cobra.Group{ID: "people", Title: "Who there is:"},
-		&cobra.Group{ID: "mail", Title: "Where mail is:"}, &cobra.Group{ID: "care", Title: "Looking after it:"})
+		&cobra.Group{ID: "mail", Title: "Where mail is:"}, &cobra.Group{ID: "trust", Title: "Being believed:"}, &cobra.Group{ID: "care", Title: "Looking after it:"})
 	group := func(id string, commands ...*cobra.Command) {
 		for _, c := range commands {
 			c.GroupID = id
@@ -215,6 +215,7 @@ func (s *session) root() *cobra.Command {
 	group("run", s.serveCommand(), s.demoCommand())
 	group("people", s.domainCommand(), s.accountCommand(), s.aliasCommand())
 	group("mail", s.queueCommand(), s.traceCommand(), s.sendCommand())
+	group("trust", s.doctorCommand(), s.dnsCommand(), s.dkimCommand(), s.reportsCommand(), s.banCommand())
 	group("care", s.statusCommand(), s.verifyCommand(), s.compactCommand(), s.exportCommand(), s.configCommand())
 	root.AddCommand(s.versionCommand())
 	root.Args = unknownCommand

@@ -1,0 +1,197 @@
+package app
+
+import (
+	"context"
+	"crypto/x509"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/postrider/postrider/admin"
+	"github.com/postrider/postrider/infra/config"
+	"github.com/postrider/postrider/infra/dnspub"
+	"github.com/postrider/postrider/mail"
+	"github.com/postrider/postrider/mta/report"
+	"github.com/postrider/postrider/proto/mtasts"
+	"github.com/postrider/postrider/service/doctor"
+	"github.com/postrider/postrider/service/records"
+	"github.com/postrider/postrider/service/seal"
+)
+
+// trust implements admin.Trust.
+type trust struct{ *App }
+
+// stsMaxAge is how long others may remember our MTA-STS policy (RFC 8461 3.2: weeks, or more).
+const stsMaxAge = 14 * 24 * time.Hour
+
+// stsPolicy is the MTA-STS policy for our domains, or nil where none is served.
+func (a *App) stsPolicy() *mtasts.Policy {
+	if len(a.cfg.Listen.HTTPS) == 0 || a.cfg.TLS.MTASTS == "none" {
+		return nil
+	}
+	return &mtasts.Policy{Mode: mtasts.Mode(a.cfg.TLS.MTASTS), MX: []string{a.cfg.Hostname}, MaxAge: stsMaxAge}
+}
+
+// services are the ports where users' programs reach us.
+func (a *App) userServices() records.Services {
+	l := a.cfg.Listen
+	return records.Services{
+		Submissions: port(l.Submissions), Submission: port(l.Submission), IMAPS: port(l.IMAPS), IMAP: port(l.IMAP), POP3S: port(l.POP3S), POP3: port(l.POP3),
+	}
+}
+
+// port is that of the first address that others can reach; 0: there is none.
+func port(list config.Addresses) uint16 {
+	for _, at := range list {
+		host, text, err := net.SplitHostPort(at)
+		if ip, ipErr := netip.ParseAddr(host); err != nil || ipErr == nil && ip.IsLoopback() {
+			continue
+		}
+		if n, err := strconv.ParseUint(text, 10, 16); err == nil {
+			return uint16(n)
+		}
+	}
+	return 0
+}
+
+// addresses are those at which others reach us: this machine's public ones, or, behind a router, what the DNS has for our name.
+func (a *App) addresses(ctx context.Context) []netip.Addr {
+	var out []netip.Addr
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		list = nil
+	}
+	for _, l := range list {
+		if p, err := netip.ParsePrefix(l.String()); err == nil && public(p.Addr().Unmap()) {
+			out = append(out, p.Addr().Unmap())
+		}
+	}
+	if len(out) > 0 {
+		return out
+	}
+	if answer, err := a.resolver.Addresses(ctx, a.cfg.Hostname); err == nil {
+		return answer.Value
+	}
+	return nil
+}
+
+func public(ip netip.Addr) bool {
+	return ip.IsGlobalUnicast() && !ip.IsPrivate() && !netip.MustParsePrefix("100.64.0.0/10").Contains(ip)
+}
+
+// facts are what is known of a domain of ours.
+func (a *App) facts(ctx context.Context, domain string) (records.Facts, error) {
+	domains, err := a.domainNames(ctx)
+	if err != nil {
+		return records.Facts{}, err
+	}
+	keys, err := a.keys.Keys(ctx, domain)
+	if err != nil {
+		return records.Facts{}, err
+	}
+	f := records.Facts{
+		Domain: domain, Hostname: a.cfg.Hostname, Domains: domains, Addresses: a.addresses(ctx), Keys: keys, MTASTS: a.stsPolicy(),
+		Services: a.userServices(), Web: len(a.cfg.Listen.HTTPS) > 0, Certificates: a.certificates(),
+		DMARCReports: []string{"dmarc@" + domain}, TLSReports: []string{"tlsrpt@" + domain},
+	}
+	if at := a.cfg.Reports.Address; at != "" {
+		f.DMARCReports, f.TLSReports = []string{at}, []string{at}
+	}
+	if acme := a.cfg.TLS.ACME; acme.Enabled && acme.Directory == "" {
+		f.CA = records.LetsEncrypt
+	}
+	if host := a.cfg.Outbound.Smarthost.Host; host != "" {
+		f.SPFTerms = []string{"a:" + host}
+	}
+	return f, nil
+}
+
+// Records implements admin.Trust.
+func (t trust) Records(ctx context.Context, domain string) ([]records.Record, error) {
+	f, err := t.facts(ctx, domain)
+	if err != nil {
+		return nil, err
+	}
+	return records.Of(f), nil
+}
+
+// Publish implements admin.Trust.
+func (t trust) Publish(ctx context.Context, domain string, all []records.Record) ([]string, error) {
+	if t.publisher == nil {
+		return nil, mail.Errorf(mail.Unavailable, "nobody is configured to publish records: name a provider in [publish], or copy them by hand from: postrider dns records %s --zone", domain)
+	}
+	zones := map[string][]dnspub.Record{}
+	for _, r := range all {
+		if r.Zone != "" {
+			zones[r.Zone] = append(zones[r.Zone], dnspub.Record{Name: r.Name, Type: r.Type, TTL: r.TTL, Value: r.Value})
+		}
+	}
+	var said []string
+	for zone, list := range zones {
+		changes, err := t.publisher.Publish(ctx, zone, list)
+		for _, c := range changes {
+			said = append(said, c.String())
+		}
+		if err != nil {
+			return said, err
+		}
+	}
+	return said, nil
+}
+
+// Examine implements admin.Trust.
+func (t trust) Examine(ctx context.Context, domain string, last bool) (doctor.Report, error) {
+	if last {
+		return t.doctorKeeper.Last(ctx, domain)
+	}
+	return t.examine(ctx, domain)
+}
+
+// Keys implements admin.Trust.
+func (t trust) Keys(ctx context.Context, domain string) ([]seal.Key, error) {
+	return t.keys.Keys(ctx, domain)
+}
+
+// Ensure implements admin.Trust.
+func (t trust) Ensure(ctx context.Context, domain string) error {
+	if !t.cfg.DKIM.Enabled {
+		return nil
+	}
+	_, err := t.keys.Ensure(ctx, domain)
+	return err
+}
+
+// Rotate implements admin.Trust.
+func (t trust) Rotate(ctx context.Context, domain string) (seal.Progress, error) {
+	return t.keyRunner().Rotate(ctx, domain)
+}
+
+// Reports implements admin.Trust.
+func (t trust) Reports(ctx context.Context, f admin.ReportFilter) ([]admin.Report, error) {
+	list, err := report.List(ctx, t.store, f.Kind, f.Domain, f.Limit)
+	if err != nil {
+		return nil, err
+	}
+	var out []admin.Report
+	for _, r := range list {
+		shown := admin.Report{Kind: r.Kind, Organization: r.Organization, Domain: r.Domain, Begin: r.Begin, End: r.End, Passed: r.Passed, Failed: r.Failed, Policy: r.Policy, Cut: r.Cut}
+		for _, s := range r.Sources {
+			shown.Details = append(shown.Details, admin.ReportDetail{Subject: s.Address.String(), Count: s.Messages, Result: "DKIM " + s.DKIM + ", SPF " + s.SPF + ", " + s.Disposition})
+		}
+		for _, x := range r.Failures {
+			shown.Details = append(shown.Details, admin.ReportDetail{Subject: x.Host, Count: x.Sessions, Result: x.Type})
+		}
+		out = append(out, shown)
+	}
+	return out, nil
+}
+
+// certificates are the host's own, the one in use first.
+func (a *App) certificates() []*x509.Certificate {
+	if a.keeper == nil || a.keeper.Development() {
+		return nil
+	}
+	chain := a.keeper.Chain(a.cfg.Hostname)
+	return chain[:min(len(chain), 1)]
+}
