@@ -53,7 +53,7 @@ func groundZones() []Zone {
 
 // glue is where the name servers are.
 func glue() string {
-	return fmt.Sprintf("%s A %s\n%s AAAA %s\n%s A %s\n", nameServer, addrDNS, nameServer, addrDNS6, silentServer, Nowhere)
+	return fmt.Sprintf("%s A %s\n%s AAAA %s\n%s A %s\n", nameServer, addrDNS, nameServer, addrDNS6, silentServer, Nowhere) + fmt.Sprintf("%s A %s\n", lameServer, addrChecking)
 }
 
 // ptr is the record that gives an address its name.
@@ -125,9 +125,14 @@ logging { channel all { stderr; severity info; print-time yes; print-category ye
 key %q { algorithm hmac-sha256; secret %q; };
 `, d.Dir, d.Dir, d.Dir, d.KeyName, d.KeySecret)
 	for _, z := range d.zones {
-		if z.file != "" {
-			fmt.Fprintf(&b, "zone %q { type primary; file %q; allow-update { key %q; }; };\n", z.name, z.file, d.KeyName)
+		if z.file == "" {
+			continue
 		}
+		change := fmt.Sprintf("allow-update { key %q; };", d.KeyName)
+		if z.fixed() {
+			change = "" // else named would sign it anew
+		}
+		fmt.Fprintf(&b, "zone %q { type primary; file %q; %s };\n", z.name, z.file, change)
 	}
 	conf := filepath.Join(d.Dir, "named.conf")
 	if err := os.WriteFile(conf, []byte(b.String()), 0o644); err != nil {

@@ -17,6 +17,7 @@ type Process struct {
 	Name string
 	Log  string // the file it writes to
 
+	hasty  bool // it takes seconds to end, and has nothing to put in order
 	host   *Host
 	cmd    *exec.Cmd
 	exited chan struct{}
@@ -98,7 +99,11 @@ func (p *Process) Wait(ctx context.Context) error {
 
 // Stop asks the program to end and waits; after five seconds it is killed.
 func (p *Process) Stop() {
-	_ = p.Signal(syscall.SIGTERM) // it may have ended
+	end := syscall.SIGTERM
+	if p.hasty {
+		end = syscall.SIGKILL
+	}
+	_ = p.Signal(end) // it may have ended
 	select {
 	case <-p.exited:
 	case <-time.After(5 * time.Second):

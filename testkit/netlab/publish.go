@@ -24,8 +24,8 @@ func (d *DNS) Publish(ctx context.Context, fragment string) error {
 		if h.Rrtype == dns.TypeDS || h.Rrtype == dns.TypeNS {
 			z = parentOf(dns.CanonicalName(h.Name), d.zones)
 		}
-		if z == nil || z.file == "" {
-			return fmt.Errorf("nobody serves the zone of %s", h.Name)
+		if z == nil || z.file == "" || z.fixed() {
+			return fmt.Errorf("the zone of %s cannot be changed", h.Name)
 		}
 		m := updates[z]
 		if m == nil {

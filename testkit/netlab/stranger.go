@@ -192,6 +192,7 @@ func (s *Stranger) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	dkim.hasty, dmarc.hasty = true, true
 	etc := filepath.Join(s.Dir, "etc")
 	daemons, err := postfixDaemons()
 	if err != nil {

@@ -62,6 +62,11 @@ func (z *madeZone) signed() bool {
 	return true
 }
 
+// fixed reports a zone that stays as it is: a server that signed it would mend it.
+func (z *madeZone) fixed() bool {
+	return z.Shape == Expired || z.Shape == Early || z.Shape == Tampered
+}
+
 // makeKeys makes a zone's keys in the form that BIND reads, and the DS record.
 func (z *madeZone) makeKeys(dir string) error {
 	if !z.signed() {
@@ -108,10 +113,11 @@ func makeKey(dir, zone string, flags uint16) (zoneKey, error) {
 	return zoneKey{k, file}, os.WriteFile(file+".private", []byte(text), 0o600)
 }
 
-// The lab's only authoritative name server, and one that never answers.
+// The lab's only authoritative name server, one that never answers, and one that refuses: it is a resolver.
 const (
 	nameServer   = "ns.nic.test."
 	silentServer = "ns.silent.nic.test."
+	lameServer   = "ns.lame.nic.test."
 )
 
 // text is the zone file before it is signed; all are the zones of the lab.
@@ -126,8 +132,11 @@ func (z *madeZone) text(all []*madeZone) string {
 			continue
 		}
 		at := nameServer
-		if c.Shape == Silent {
+		switch c.Shape {
+		case Silent:
 			at = silentServer
+		case Lame:
+			at = lameServer
 		}
 		fmt.Fprintf(&b, "%s IN NS %s\n%s\n", c.name, at, c.ds)
 	}
