@@ -457,6 +457,21 @@ func (c *clinic) examine() Report {
 	return r
 }
 
+// half looks at the host or the domain, whichever a check is about.
+func (c *clinic) half(check string) Report {
+	c.t.Helper()
+	d := c.doctor()
+	look := func(ctx context.Context, each func(Finding)) (Report, error) { return d.Domain(ctx, domain, each) }
+	if slices.ContainsFunc(Checks(), func(k Check) bool { return k.Name == check && k.Host }) {
+		look = d.Host
+	}
+	r, err := look(context.Background(), nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return r
+}
+
 // show writes a report for people who read failed tests.
 func show(r Report, from Level) string {
 	var b strings.Builder
@@ -479,12 +494,18 @@ func silent[T any](ctx context.Context) (dns.Answer[T], error) {
 	return dns.Answer[T]{}, &mail.Error{Kind: mail.Unavailable, Text: "DNS cannot tell now", Enhanced: "4.4.3", Err: ctx.Err()}
 }
 
-func (dead) MX(ctx context.Context, _ string) (dns.Answer[[]dns.MX], error) { return silent[[]dns.MX](ctx) }
+func (dead) MX(ctx context.Context, _ string) (dns.Answer[[]dns.MX], error) {
+	return silent[[]dns.MX](ctx)
+}
 func (dead) Addresses(ctx context.Context, _ string) (dns.Answer[[]netip.Addr], error) {
 	return silent[[]netip.Addr](ctx)
 }
-func (dead) TXT(ctx context.Context, _ string) (dns.Answer[[]string], error)     { return silent[[]string](ctx) }
-func (dead) PTR(ctx context.Context, _ netip.Addr) (dns.Answer[[]string], error) { return silent[[]string](ctx) }
+func (dead) TXT(ctx context.Context, _ string) (dns.Answer[[]string], error) {
+	return silent[[]string](ctx)
+}
+func (dead) PTR(ctx context.Context, _ netip.Addr) (dns.Answer[[]string], error) {
+	return silent[[]string](ctx)
+}
 func (dead) Exists(ctx context.Context, _ string) (dns.Existence, error) {
 	_, err := silent[int](ctx)
 	return dns.Unknown, err
