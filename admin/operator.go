@@ -76,12 +76,12 @@ type MessageOperator interface {
 // TrustOperator looks after what makes others believe our mail, and keeps guessers out.
 type TrustOperator interface {
 	// Records lists what a domain must have in the DNS. NotFound when it is not ours.
-	Records(ctx context.Context, r DomainName) (RecordList, error)
+	Records(ctx context.Context, r RecordsFor) (RecordList, error)
 	// Publish writes it there. Unavailable where [publish] names no provider.
-	Publish(ctx context.Context, r DomainName) (RecordList, error)
+	Publish(ctx context.Context, r RecordsFor) (RecordList, error)
 	// Examine makes doctor's checks of a domain, or of all.
 	Examine(ctx context.Context, r Examination) (Diagnosis, error)
-	// Keys lists a domain's DKIM keys; RotateKeys begins to change them.
+	// Keys lists a domain's DKIM keys, which are made where there are none; RotateKeys begins to change them.
 	Keys(ctx context.Context, r DomainName) (KeyList, error)
 	RotateKeys(ctx context.Context, r DomainName) (Rotation, error)
 	// Bans lists who is kept out; Unban lets somebody in.

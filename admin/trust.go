@@ -16,8 +16,8 @@ import (
 
 // Trust is what makes others believe our mail. Package app implements it; domains are given in canonical spelling.
 type Trust interface {
-	// Records lists what the domain must have in the DNS.
-	Records(ctx context.Context, domain string) ([]records.Record, error)
+	// Records lists what the domain must have in the DNS. addresses are those at which others reach us; without any they are found out.
+	Records(ctx context.Context, domain string, addresses []netip.Addr) ([]records.Record, error)
 	// Publish writes them there, and tells what it changed. Unavailable where nobody is configured to.
 	Publish(ctx context.Context, domain string, all []records.Record) (changed []string, err error)
 	// Examine makes all of doctor's checks. With last it gives the result of the latest hourly ones: NotFound when there are none.
@@ -34,6 +34,13 @@ type Trust interface {
 type Guard interface {
 	Bans(ctx context.Context) ([]limits.Ban, error)
 	Unban(ctx context.Context, p netip.Prefix) error
+}
+
+// RecordsFor asks for the records of a domain.
+type RecordsFor struct {
+	Name string `json:"name"`
+	// Addresses are those at which others reach this host, where it cannot tell by itself.
+	Addresses []string `json:"addresses,omitempty"`
 }
 
 // RecordList is the reply to Records and Publish.
@@ -148,27 +155,31 @@ func (o *Operations) served(ctx context.Context, s string) (string, Trust, error
 }
 
 // Records implements TrustOperator.
-func (o *Operations) Records(ctx context.Context, r DomainName) (RecordList, error) {
+func (o *Operations) Records(ctx context.Context, r RecordsFor) (RecordList, error) {
 	name, t, err := o.served(ctx, r.Name)
 	if err != nil {
 		return RecordList{}, err
 	}
-	list, err := t.Records(ctx, name)
+	var at []netip.Addr
+	for _, text := range r.Addresses {
+		ip, err := netip.ParseAddr(text)
+		if err != nil {
+			return RecordList{}, mail.Errorf(mail.Invalid, "%q is no IP address", text)
+		}
+		at = append(at, ip)
+	}
+	list, err := t.Records(ctx, name, at)
 	return RecordList{Domain: name, Records: list}, err
 }
 
 // Publish implements TrustOperator.
-func (o *Operations) Publish(ctx context.Context, r DomainName) (RecordList, error) {
-	name, t, err := o.served(ctx, r.Name)
+func (o *Operations) Publish(ctx context.Context, r RecordsFor) (RecordList, error) {
+	out, err := o.Records(ctx, r)
 	if err != nil {
 		return RecordList{}, err
 	}
-	list, err := t.Records(ctx, name)
-	if err != nil {
-		return RecordList{}, err
-	}
-	changed, err := t.Publish(ctx, name, list)
-	return RecordList{Domain: name, Records: list, Changed: changed}, err
+	out.Changed, err = o.p.Trust.Publish(ctx, out.Domain, out.Records)
+	return out, err
 }
 
 // Examine implements TrustOperator.
@@ -217,6 +228,9 @@ func (o *Operations) domainNames(ctx context.Context) ([]string, error) {
 func (o *Operations) Keys(ctx context.Context, r DomainName) (KeyList, error) {
 	name, t, err := o.served(ctx, r.Name)
 	if err != nil {
+		return KeyList{}, err
+	}
+	if err := t.Ensure(ctx, name); err != nil { // a domain from before [dkim] was turned on
 		return KeyList{}, err
 	}
 	keys, err := t.Keys(ctx, name)

@@ -22,7 +22,7 @@ type trust struct {
 	asked  []string
 }
 
-func (f *trust) Records(_ context.Context, domain string) ([]records.Record, error) {
+func (f *trust) Records(_ context.Context, domain string, at []netip.Addr) ([]records.Record, error) {
 	f.asked = append(f.asked, "records "+domain)
 	return []records.Record{{Name: domain, Type: "MX", Value: "10 mx.test."}}, nil
 }
@@ -80,12 +80,16 @@ func TestTrust(t *testing.T) {
 	if d, err := op.AddDomain(ctx, admin.NewDomain{Name: "two.test"}); err != nil || len(d.Warnings) != 1 || !strings.Contains(d.Warnings[0], "no luck") {
 		t.Errorf("%+v, %v", d, err)
 	}
-	if l, err := op.Records(ctx, admin.DomainName{Name: "ONE.test"}); err != nil || len(l.Records) != 1 || l.Domain != "one.test" {
+	if _, err := op.Records(ctx, admin.RecordsFor{Name: "one.test", Addresses: []string{"here"}}); !mail.Is(err, mail.Invalid) {
+		t.Errorf("%v", err)
+	}
+	f.broken = nil
+	if l, err := op.Records(ctx, admin.RecordsFor{Name: "ONE.test"}); err != nil || len(l.Records) != 1 || l.Domain != "one.test" {
 		t.Errorf("%+v, %v", l, err)
 	}
 	for name, do := range map[string]func() error{
-		"records": func() error { _, err := op.Records(ctx, admin.DomainName{Name: "foreign.test"}); return err },
-		"publish": func() error { _, err := op.Publish(ctx, admin.DomainName{Name: "foreign.test"}); return err },
+		"records": func() error { _, err := op.Records(ctx, admin.RecordsFor{Name: "foreign.test"}); return err },
+		"publish": func() error { _, err := op.Publish(ctx, admin.RecordsFor{Name: "foreign.test"}); return err },
 		"doctor":  func() error { _, err := op.Examine(ctx, admin.Examination{Domain: "foreign.test"}); return err },
 		"keys":    func() error { _, err := op.Keys(ctx, admin.DomainName{Name: "foreign.test"}); return err },
 		"rotate":  func() error { _, err := op.RotateKeys(ctx, admin.DomainName{Name: "foreign.test"}); return err },
@@ -114,11 +118,11 @@ func TestTrust(t *testing.T) {
 	if _, err := op.Reports(ctx, admin.ReportFilter{Kind: "gossip"}); !mail.Is(err, mail.Invalid) {
 		t.Errorf("%v", err)
 	}
-	if got := strings.Join(f.asked, "; "); got != "keys for one.test; keys for two.test; records one.test; unban 192.0.2.1/32" {
+	if got := strings.Join(f.asked, "; "); got != "keys for one.test; keys for two.test; records one.test; keys for one.test; unban 192.0.2.1/32" {
 		t.Errorf("asked: %s", got)
 	}
 	bare := admin.New(admin.Parts{Journal: w, Directory: w, Clock: w})
-	if _, err := bare.Records(ctx, admin.DomainName{Name: "one.test"}); !mail.Is(err, mail.Unavailable) {
+	if _, err := bare.Records(ctx, admin.RecordsFor{Name: "one.test"}); !mail.Is(err, mail.Unavailable) {
 		t.Errorf("%v", err)
 	}
 	if _, err := bare.Bans(ctx, admin.Nothing{}); !mail.Is(err, mail.Unavailable) {

@@ -108,10 +108,13 @@ func (a *App) facts(ctx context.Context, domain string) (records.Facts, error) {
 }
 
 // Records implements admin.Trust.
-func (t trust) Records(ctx context.Context, domain string) ([]records.Record, error) {
+func (t trust) Records(ctx context.Context, domain string, addresses []netip.Addr) ([]records.Record, error) {
 	f, err := t.facts(ctx, domain)
 	if err != nil {
 		return nil, err
+	}
+	if len(addresses) > 0 {
+		f.Addresses = addresses
 	}
 	return records.Of(f), nil
 }

@@ -102,13 +102,13 @@ func (c *Client) Compact(ctx context.Context, r admin.Nothing) (admin.CompactRep
 }
 
 // Records implements admin.TrustOperator.
-func (c *Client) Records(ctx context.Context, r admin.DomainName) (admin.RecordList, error) {
-	return call[admin.DomainName, admin.RecordList](ctx, c, pathDNSRecords, r)
+func (c *Client) Records(ctx context.Context, r admin.RecordsFor) (admin.RecordList, error) {
+	return call[admin.RecordsFor, admin.RecordList](ctx, c, pathDNSRecords, r)
 }
 
 // Publish implements admin.TrustOperator.
-func (c *Client) Publish(ctx context.Context, r admin.DomainName) (admin.RecordList, error) {
-	return call[admin.DomainName, admin.RecordList](ctx, c, pathDNSPublish, r)
+func (c *Client) Publish(ctx context.Context, r admin.RecordsFor) (admin.RecordList, error) {
+	return call[admin.RecordsFor, admin.RecordList](ctx, c, pathDNSPublish, r)
 }
 
 // Examine implements admin.TrustOperator.

@@ -139,12 +139,12 @@ func (f *fake) Compact(_ context.Context, r admin.Nothing) (admin.CompactReport,
 	return on[admin.Nothing, admin.CompactReport](f, r)
 }
 
-func (f *fake) Records(_ context.Context, r admin.DomainName) (admin.RecordList, error) {
-	return on[admin.DomainName, admin.RecordList](f, r)
+func (f *fake) Records(_ context.Context, r admin.RecordsFor) (admin.RecordList, error) {
+	return on[admin.RecordsFor, admin.RecordList](f, r)
 }
 
-func (f *fake) Publish(_ context.Context, r admin.DomainName) (admin.RecordList, error) {
-	return on[admin.DomainName, admin.RecordList](f, r)
+func (f *fake) Publish(_ context.Context, r admin.RecordsFor) (admin.RecordList, error) {
+	return on[admin.RecordsFor, admin.RecordList](f, r)
 }
 
 func (f *fake) Examine(_ context.Context, r admin.Examination) (admin.Diagnosis, error) {

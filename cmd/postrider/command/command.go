@@ -191,6 +191,7 @@ func (s *session) root() *cobra.Command {
 		Short: "A complete mail system in one program",
 		Long: "Postrider is a complete mail system in one program: it takes mail from your users, moves it between hosts,\n" +
 			"puts it into mailboxes and lets people read it.\n\n" +
+			"  postrider setup      make this machine the mail host of your domain\n" +
 			"  postrider demo       see all of it at work, in a throw-away directory\n" +
 			"  postrider serve      run it; without a configuration file, for development, on loopback ports\n\n" +
 			"The other commands ask a server that runs on the same data directory, or open the directory themselves when none does.\n\n" + ExitCodes,
@@ -212,7 +213,7 @@ func (s *session) root() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	group("run", s.serveCommand(), s.demoCommand())
+	group("run", s.setupCommand(), s.serveCommand(), s.demoCommand())
 	group("people", s.domainCommand(), s.accountCommand(), s.aliasCommand())
 	group("mail", s.queueCommand(), s.traceCommand(), s.sendCommand())
 	group("trust", s.doctorCommand(), s.dnsCommand(), s.dkimCommand(), s.reportsCommand(), s.banCommand())

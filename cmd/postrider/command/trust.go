@@ -104,7 +104,7 @@ func (s *session) dnsRecords() *cobra.Command {
 		Example: "  postrider dns records example.com\n  postrider dns records example.com --zone > example.com.zone",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.with(cmd.Context(), toRead, func(op admin.Operator) error {
-				list, err := op.Records(cmd.Context(), admin.DomainName{Name: args[0]})
+				list, err := op.Records(cmd.Context(), admin.RecordsFor{Name: args[0]})
 				if err != nil {
 					return err
 				}
@@ -132,7 +132,7 @@ func (s *session) dnsPublish() *cobra.Command {
 		Use: "publish DOMAIN", Short: "Write the records through the provider of [publish]", Args: want(1, 1, "a domain"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.with(cmd.Context(), toWrite, func(op admin.Operator) error {
-				list, err := op.Publish(cmd.Context(), admin.DomainName{Name: args[0]})
+				list, err := op.Publish(cmd.Context(), admin.RecordsFor{Name: args[0]})
 				if err != nil {
 					return err
 				}
