@@ -336,7 +336,7 @@ var portsBroken = []broken{
 	{name: "somebody in between on port 25 outward", change: func(c *clinic) {
 		c.dials["198.51.100.5:25"] = listen(c.t, func(conn net.Conn) { fmt.Fprint(conn, "HTTP/1.0 403 no\r\n") })
 	}, check: "reach", level: Fault, text: "Something between us and other hosts"},
-	{name: "clock slow", change: func(c *clinic) { c.now = clock.Start.Add(17 * time.Minute) }, check: "clock", level: Fault, text: "clock is 17 minutes behind", link: linkClock},
+	{name: "clock slow", change: func(c *clinic) { c.now = func() time.Time { return clock.Start.Add(17 * time.Minute) } }, check: "clock", level: Fault, text: "clock is 17 minutes behind", link: linkClock},
 	{name: "clock fast", change: func(c *clinic) {
 		c.config = func(cfg *Config) {
 			cfg.Time = func(context.Context) (time.Time, error) { return clock.Start.Add(-90 * time.Second), nil }
@@ -365,7 +365,9 @@ var untoldBroken = []broken{
 	{name: "TLSA cannot be told", change: func(c *clinic) {
 		c.dns.tlsaErr = &mail.Error{Kind: mail.Unavailable, Text: "DNS cannot tell", Enhanced: "4.4.3"}
 	}, check: "tlsa", level: Note, text: "could not be checked"},
-	{name: "CAA and SRV are left to the resolver", change: func(c *clinic) { c.dns.checkErr = mail.Errorf(mail.Invalid, "this resolver leaves DNSSEC to its name servers") }, check: "caa", level: Note, text: "could not be checked"},
+	{name: "CAA and SRV are left to the resolver", change: func(c *clinic) {
+		c.dns.checkErr = mail.Errorf(mail.Invalid, "this resolver leaves DNSSEC to its name servers")
+	}, check: "caa", level: Note, text: "could not be checked"},
 	{name: "a relay that includes ourselves", change: func(c *clinic) {
 		c.smtp.accept = []string{"*"}
 		c.facts.Relays = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
@@ -427,7 +429,7 @@ func wellFormed(t *testing.T, r Report) {
 			t.Errorf("not well-formed: %+v", f)
 		case f.Level >= Warning && (f.Remedy == "" || !strings.HasPrefix(f.Link, page)):
 			t.Errorf("no remedy or link: %+v", f)
-		case !strings.HasSuffix(f.Text, ".") && !strings.HasSuffix(f.Text, "..."), strings.Contains(f.Text, "%!"), strings.Contains(f.Text, ".."), strings.Contains(f.Remedy, "%!"):
+		case !strings.HasSuffix(f.Text, "."), strings.Contains(f.Text, "%!"), strings.Contains(f.Text, ".."), strings.Contains(f.Remedy, "%!"):
 			t.Errorf("not a sentence: %s", f.Text)
 		}
 	}

@@ -159,7 +159,7 @@ type clinic struct {
 	zone   []records.Record
 	dns    *fakeDNS
 	clock  *clock.Clock
-	now    time.Time // what others' clocks say
+	now    func() time.Time // what others' clocks say
 	serve  map[uint16]func(net.Conn)
 	smtp   *smtpd
 	web    *webd
@@ -169,8 +169,9 @@ type clinic struct {
 }
 
 func newClinic(t *testing.T) *clinic {
-	c := &clinic{t: t, clock: clock.New(), now: clock.Start, cert: goodCert(), dials: map[string]string{}, dns: &fakeDNS{authentic: true,
+	c := &clinic{t: t, clock: clock.New(), cert: goodCert(), dials: map[string]string{}, dns: &fakeDNS{authentic: true,
 		records: map[string][]string{}, verdicts: map[string]dns.Verdict{}}}
+	c.now = c.clock.Now
 	policy := mtasts.Policy{Mode: mtasts.Enforce, MX: []string{host}, MaxAge: 7 * 24 * time.Hour}
 	c.facts = Facts{Facts: records.Facts{Hostname: host, Domains: []string{domain}, Addresses: []netip.Addr{v4, v6}, Keys: theKeys(),
 		Certificates: []*x509.Certificate{c.cert.Leaf}, DMARCReports: []string{"dmarc@" + domain}, TLSReports: []string{"tlsrpt@" + domain},
@@ -394,7 +395,7 @@ func (d *smtpd) talk(conn net.Conn) {
 // webd is a small web server.
 type webd struct {
 	cert     *tls.Certificate
-	now      time.Time
+	now      func() time.Time
 	policy   string
 	kind     string
 	status   int
@@ -404,7 +405,7 @@ type webd struct {
 }
 
 func (w *webd) ServeHTTP(out http.ResponseWriter, r *http.Request) {
-	out.Header().Set("Date", w.now.UTC().Format(http.TimeFormat))
+	out.Header().Set("Date", w.now().UTC().Format(http.TimeFormat))
 	switch {
 	case w.handle != nil:
 		w.handle(out, r)

@@ -23,7 +23,7 @@ func Plain(s string) string {
 		return r
 	}, strings.ToValidUTF8(Cut(s, 2*maxQuote), " "))
 	if len(s) > maxQuote {
-		s = strings.ToValidUTF8(s[:maxQuote], "") + "..."
+		s = strings.ToValidUTF8(s[:maxQuote], "") + "…"
 	}
 	return strings.TrimSpace(s)
 }
