@@ -121,10 +121,22 @@ func byKey(e entry, key uint64) int {
 // delta is what is to be added to a word's counts.
 type delta struct{ junk, good int }
 
-// with gives the shard with changes made. Words that are in no message any more go; past shardEntries, the rare and old ones go first.
+// with gives the shard with changes made. Words that are in no message any more go; past shardEntries, an eighth goes, the rare and old first.
 func (s shard) with(changes map[uint64]delta, age uint16) shard {
-	out := make(shard, 0, len(s)+len(changes))
+	fresh := make(shard, 0, len(changes))
+	for key, d := range changes {
+		if _, known := slices.BinarySearchFunc(s, key, byKey); !known {
+			if e := (entry{key: key}).add(d, age); e.junk != 0 || e.good != 0 {
+				fresh = append(fresh, e)
+			}
+		}
+	}
+	slices.SortFunc(fresh, func(a, b entry) int { return byKey(a, b.key) })
+	out := make(shard, 0, len(s)+len(fresh))
 	for _, e := range s {
+		for len(fresh) > 0 && fresh[0].key < e.key {
+			out, fresh = append(out, fresh[0]), fresh[1:]
+		}
 		if d, ok := changes[e.key]; ok {
 			e = e.add(d, age)
 		}
@@ -132,18 +144,12 @@ func (s shard) with(changes map[uint64]delta, age uint16) shard {
 			out = append(out, e)
 		}
 	}
-	for key, d := range changes {
-		if _, known := slices.BinarySearchFunc(s, key, byKey); !known {
-			if e := (entry{key: key}).add(d, age); e.junk != 0 || e.good != 0 {
-				out = append(out, e)
-			}
-		}
-	}
+	out = append(out, fresh...)
 	if len(out) > shardEntries {
 		slices.SortFunc(out, func(a, b entry) int { return int(b.worth(age)) - int(a.worth(age)) })
-		out = out[:shardEntries]
+		out = out[:shardEntries-shardEntries/8]
+		slices.SortFunc(out, func(a, b entry) int { return byKey(a, b.key) })
 	}
-	slices.SortFunc(out, func(a, b entry) int { return byKey(a, b.key) })
 	return out
 }
 
