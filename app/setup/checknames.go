@@ -193,7 +193,7 @@ func (r *run) checkReverse(ctx context.Context) []Step {
 		a, err := r.names.PTR(ctx, ip)
 		switch {
 		case err != nil:
-			s.Level, s.Remedy, s.Text = Note, "", fmt.Sprintf("the reverse name of %s cannot be told now: %s", ip, short(mail.Sentence(err)))
+			s.Level, s.Remedy, s.Link, s.Text = Note, "", "", fmt.Sprintf("the reverse name of %s cannot be told now: %s", ip, short(mail.Sentence(err)))
 		case len(a.Value) == 0:
 			s.Text = fmt.Sprintf("%s has no reverse name (PTR), so many hosts will refuse mail from it", ip)
 		case !slices.Contains(a.Value, r.hostname):
@@ -267,7 +267,8 @@ func (r *run) onList(ctx context.Context, ip netip.Addr, list string) Step {
 	var listed []string
 	for _, v := range a.Value {
 		switch v = v.Unmap(); {
-		case !v.Is4() || v.As4()[0] != 127: // a list answers with addresses of loopback; others are a hijacked zone
+		case !v.Is4() || v.As4()[0] != 127: // lists answer with addresses of loopback, and with others once they are gone
+			return Step{Level: Note, Text: list + " answers as no block list does, so it may be gone", Remedy: "Take it out of lists in [doctor] of the configuration."}
 		case refused(v):
 			return Step{Level: Note, Text: list + " does not answer questions from our resolver, so nothing is known of it",
 				Remedy: "Such lists serve no public resolvers: run one of your own (unbound), named in [dns] servers.", Link: linkResolver}

@@ -16,5 +16,5 @@
 //   - Waiting has a bound everywhere.
 //
 // RFCs: RFC 5782 2.1 and 2.4 (DNS lists), RFC 1912 2.1 (reverse names that lead back), RFC 2142 4 and 5 (postmaster,
-// abuse).
+// abuse), RFC 6598 7 (addresses behind a carrier).
 package setup

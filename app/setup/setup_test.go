@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 	"github.com/postrider/postrider/mail"
 )
 
-// TestWithFlags is the whole of: postrider setup example.com --admin you@example.com --yes.
+// TestWithFlags is the whole of: postrider setup example.com --admin you@example.com --yes. RFC 2142 4 and 5 (postmaster, abuse).
 func TestWithFlags(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -346,8 +347,11 @@ func TestBrokenOff(t *testing.T) {
 // published makes published records seen some time after.
 func (w *world) published(after time.Duration) {
 	w.zone = strings.Replace(goodZone, "example.com        MX    10 mail.example.com", "www.example.com A 192.0.2.9", 1)
+	var mu sync.Mutex
 	var since time.Time
 	w.visible = func(now time.Time) string {
+		mu.Lock()
+		defer mu.Unlock()
 		if since.IsZero() {
 			since = now
 		}
