@@ -46,7 +46,9 @@ func groundZones() []Zone {
 		{Name: ""},
 		{Name: "arpa", Records: ptr(addrDNS, nameServer) + ptr(addrDNS6, nameServer) + ptr(addrCA, acmeHost+".")},
 		{Name: "example", Shape: Hashed},
-		{Name: "org", Shape: OptOut},
+		// Well-known block lists, which know nobody but their test entry (RFC 5782 5).
+		{Name: "org", Shape: OptOut, Records: "2.0.0.127.zen.spamhaus A 127.0.0.2\n2.0.0.127.b.barracudacentral A 127.0.0.2\n"},
+		{Name: "net", Shape: Unsigned, Records: "2.0.0.127.bl.spamcop A 127.0.0.2\n"},
 		{Name: "test", Records: glue() + fmt.Sprintf("%s. A %s\n", acmeHost, addrCA)},
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // Plan says what an Internet has.
 type Plan struct {
-	// Zones beside the lab's own (the root, arpa, example, org and test) and those of the strangers.
+	// Zones beside the lab's own (the root, arpa, example, net, org and test) and those of the strangers.
 	Zones []Zone
 	// CA starts Pebble.
 	CA bool
