@@ -20,7 +20,7 @@ func TestCorpus(t *testing.T) {
 	for i := range 40 {
 		for sort, corpus := range map[Verdict][]string{Good: good, Junk: junk} {
 			e := example{key: uint64(i*2) + uint64(sort), verdict: sort, tokens: tokensOf(t, compose(r, corpus, i))}
-			if _, err := f.models.learn(context.Background(), 1, []example{e}, day); err != nil {
+			if _, err := f.models.learn(context.Background(), 1, []example{e}); err != nil {
 				t.Fatal(err)
 			}
 		}

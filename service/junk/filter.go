@@ -80,7 +80,7 @@ func New(cfg Config) (*Filter, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Filter{cfg: cfg, models: newModels(cfg.Notes, cfg.Journal), lessons: make(chan lesson, maxWaiting)}, nil
+	return &Filter{cfg: cfg, models: newModels(cfg.Notes, cfg.Journal, cfg.Clock), lessons: make(chan lesson, maxWaiting)}, nil
 }
 
 // Refusal is the reply to a message whose score is so high that it is refused in the session, or nil.

@@ -82,7 +82,7 @@ func (f *Filter) teach(ctx context.Context, l lesson) error {
 		if len(batch) == 0 {
 			return nil
 		}
-		n, err := f.models.learn(ctx, l.account, batch, f.cfg.Clock.Now())
+		n, err := f.models.learn(ctx, l.account, batch)
 		if n > 0 {
 			f.cfg.Log.Debug("the junk filter has learnt", "account", int64(l.account), "messages", n)
 		}

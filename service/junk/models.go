@@ -3,6 +3,7 @@ package junk
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -17,21 +18,24 @@ const noteKind = "junk"
 const (
 	cacheEntries = 1 << 20 // words of all models in memory, 24 octets each
 	keepFor      = 400 * 24 * time.Hour
-	maxTries     = 8 // of a commit that another node's got ahead of
+	maxTries     = 16 // of a commit that another node's got ahead of
+	firstRest    = 4 * time.Millisecond
+	longestRest  = time.Second
 )
 
 // models keeps what accounts have learnt.
 type models struct {
 	notes   mail.Notes
 	journal mail.Journal
+	clock   mail.Clock
 
 	mu    sync.Mutex
 	room  int
 	cache map[mail.AccountID]*model
 }
 
-func newModels(notes mail.Notes, journal mail.Journal) *models {
-	return &models{notes: notes, journal: journal, room: cacheEntries, cache: map[mail.AccountID]*model{}}
+func newModels(notes mail.Notes, journal mail.Journal, clock mail.Clock) *models {
+	return &models{notes: notes, journal: journal, clock: clock, room: cacheEntries, cache: map[mail.AccountID]*model{}}
 }
 
 func key(account mail.AccountID, name string) string { return fmt.Sprintf("%d/%s", account, name) }
@@ -103,8 +107,12 @@ func (s *models) memory(ctx context.Context, account mail.AccountID) (seen, erro
 }
 
 // learn makes examples part of an account's model: as one commit, and anew when another node's came in between. taught is what came of it.
-func (s *models) learn(ctx context.Context, account mail.AccountID, examples []example, now time.Time) (taught int, err error) {
-	for range maxTries {
+func (s *models) learn(ctx context.Context, account mail.AccountID, examples []example) (taught int, err error) {
+	now := s.clock.Now()
+	for try := range maxTries {
+		if err := s.rest(ctx, try); err != nil {
+			return 0, err
+		}
 		m, raw, damaged := s.load(ctx, account)
 		if m == nil {
 			return 0, damaged
@@ -145,6 +153,20 @@ func (s *models) learn(ctx context.Context, account mail.AccountID, examples []e
 		return len(examples), err
 	}
 	return 0, mail.Errorf(mail.Unavailable, "the junk model of account %d is changed by others all the time", account)
+}
+
+// rest waits before another try, each time longer and never as long as another node does, so that one of them gets through.
+func (s *models) rest(ctx context.Context, try int) error {
+	if try == 0 {
+		return nil
+	}
+	most := min(firstRest<<try, longestRest)
+	select {
+	case <-s.clock.After(rand.N(most)):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // forget drops an account's model.

@@ -222,7 +222,7 @@ func TestWhole(t *testing.T) {
 		}
 		wg.Go(func() {
 			for len(batch) > 0 {
-				if _, err := f.models.learn(context.Background(), h.account, batch[:4], day); err != nil {
+				if _, err := f.models.learn(context.Background(), h.account, batch[:4]); err != nil {
 					t.Error(err)
 				}
 				batch = batch[4:]
@@ -319,7 +319,7 @@ func TestDamaged(t *testing.T) {
 		teach := func(from int) {
 			for i := range MinLearnt {
 				for v, w := range map[Verdict][]uint64{Junk: vocabulary[:20], Good: vocabulary[20:]} {
-					if _, err := f.models.learn(t.Context(), 1, []example{{key: uint64(from+i*2) + uint64(v), verdict: v, tokens: w}}, day); err != nil {
+					if _, err := f.models.learn(t.Context(), 1, []example{{key: uint64(from+i*2) + uint64(v), verdict: v, tokens: w}}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -401,7 +401,7 @@ func BenchmarkSort(b *testing.B) {
 		for range 300 {
 			tokens = append(tokens, r.Uint64()&^15|classText)
 		}
-		if _, err := f.models.learn(b.Context(), 1, []example{{key: uint64(i + 1), verdict: Verdict(i%2 + 1), tokens: tokens}}, day); err != nil {
+		if _, err := f.models.learn(b.Context(), 1, []example{{key: uint64(i + 1), verdict: Verdict(i%2 + 1), tokens: tokens}}); err != nil {
 			b.Fatal(err)
 		}
 	}
