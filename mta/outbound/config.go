@@ -11,6 +11,8 @@ import (
 	"github.com/postrider/postrider/infra/smtpc"
 	"github.com/postrider/postrider/infra/tls"
 	"github.com/postrider/postrider/mail"
+	"github.com/postrider/postrider/proto/mtasts"
+	"github.com/postrider/postrider/proto/tlsrpt"
 )
 
 // Resolver finds mail hosts; infra/dns has it.
@@ -25,6 +27,21 @@ type Dialer interface {
 	DialAddr(ctx context.Context, ip netip.Addr, port uint16) (net.Conn, error)
 }
 
+// Policies tell what domains ask for by MTA-STS; *tlspolicy.Policies is one.
+type Policies interface {
+	// Policy gives the policy that counts for a domain now, nil for none, and why the present one could not be fetched, if so. It costs
+	// no query for a domain that was asked about lately. An error means that it cannot be told: the mail waits.
+	Policy(ctx context.Context, domain string) (policy *mtasts.Policy, fault tlsrpt.ResultType, err error)
+}
+
+// Observer hears how connections went, for TLS reports (RFC 8460).
+type Observer interface {
+	// Session is called once for each connection that got as far as TLS, and for each host that was left out because of a policy; failure
+	// is nil where the policy was kept. p is the policy on domain that was applied; its lists are shared, so they are only to be
+	// read. It is called while mail waits, and must not block.
+	Session(domain string, p tlsrpt.Policy, failure *tlsrpt.Failure)
+}
+
 // Config is what a Transport works with. Resolver, Dialer, Blobs and Hello must be set.
 type Config struct {
 	Resolver Resolver
@@ -34,6 +51,11 @@ type Config struct {
 	TLS      *tls.Trust // whose certificates count; nil: the machine's authorities
 	Routes   Routes
 	Port     uint16 // of mail hosts: 0 is 25
+	// Policies, TLSA and Observer are for hosts that DNS names, where the route does not say "never TLS". Each may be nil: no MTA-STS,
+	// no DANE, nobody to tell. TLSA counts only where Resolver says what is Authentic: with DNSSEC.
+	Policies Policies
+	TLSA     dns.TLSAResolver
+	Observer Observer
 	Self     Self
 	Limits   Limits
 	Timeouts Timeouts

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/postrider/postrider/infra/smtpc"
-	mailtls "github.com/postrider/postrider/infra/tls"
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/mta"
 	"github.com/postrider/postrider/proto/sasl"
@@ -23,8 +22,12 @@ type session struct {
 	spot   spot
 	client *smtpc.Client
 	host   string
-	peer   string        // host[ip]
-	tls    string        // as mail.Event tells it
+	peer   string     // host[ip]
+	ip     netip.Addr // where it leads, and from where it comes: for reports
+	local  netip.Addr
+	proof  proof
+	sealed string        // how it is protected, without who says so
+	tls    string        // as mail.Event tells it, for the message at hand
 	note   string        // what else is to be told about how mail went: without TLS, and why
 	used   int           // transactions begun
 	reused bool          // it came from the pool and nothing was said on it since
@@ -41,7 +44,7 @@ func (s *session) offers(extension string) bool {
 // The right to it has been entered in the pool.
 func (t *Transport) open(ctx context.Context, to target) (*session, netip.Addr, *trouble) {
 	s, ip, tr := t.begin(ctx, to, to.hop.Security != Plain)
-	if tr != nil && tr.handshake && !to.hop.Security.Demanded() && ctx.Err() == nil {
+	if tr != nil && tr.handshake && !to.strict() && ctx.Err() == nil {
 		// Opportunistic: better in the clear than not at all, but the broken connection cannot be used for it (RFC 3207 4.1).
 		// The way is the same: a host that an override leads to has no other.
 		cause := tr.reason
@@ -59,7 +62,10 @@ func (t *Transport) begin(ctx context.Context, to target, secure bool) (*session
 	if tr != nil {
 		return nil, ip, tr
 	}
-	s := &session{spot: to.spot(), host: to.host, peer: peer(to.host, ip)}
+	s := &session{spot: to.spot(), host: to.host, peer: peer(to.host, ip), ip: ip}
+	if tcp, ok := conn.LocalAddr().(*net.TCPAddr); ok {
+		s.local = tcp.AddrPort().Addr().Unmap()
+	}
 	if tr := t.prepare(ctx, s, conn, connecting{to, secure}); tr != nil {
 		if s.client != nil {
 			s.client.Close()
@@ -109,10 +115,10 @@ type connecting struct {
 
 // prepare takes a fresh connection through greeting, TLS and AUTH. Where it fails, s.client is to be closed if there is one.
 func (t *Transport) prepare(ctx context.Context, s *session, conn net.Conn, to connecting) *trouble {
-	describe := func(tls.ConnectionState) string { return "" }
+	found := &finding{}
 	if to.hop.Security == Implicit {
 		var config *tls.Config
-		config, describe = t.tlsConfig(to.target)
+		config, found = t.tlsConfig(to.target)
 		conn = tls.Client(conn, config)
 	}
 	options := smtpc.Options{Hello: t.Hello, Timeouts: t.Timeouts.Timeouts, AllowCleartextAuth: to.hop.Security == Plain}
@@ -122,7 +128,7 @@ func (t *Transport) prepare(ctx context.Context, s *session, conn net.Conn, to c
 	}
 	s.client = client
 	if state := client.TLS(); state != nil {
-		s.tls = describe(*state)
+		s.secured(state, found, to.guard)
 	}
 	if err := client.Hello(ctx); err != nil {
 		return t.unready(ctx, s, err)
@@ -151,44 +157,37 @@ func (t *Transport) unready(ctx context.Context, s *session, err error) *trouble
 
 // startTLS secures the connection where the remote offers it. RFC 3207 4
 func (t *Transport) startTLS(ctx context.Context, s *session, to target) *trouble {
-	demanded := to.hop.Security.Demanded()
 	if !s.offers("STARTTLS") {
-		if demanded {
-			return &trouble{status: "4.7.4", reason: s.peer + " does not offer STARTTLS, which its route demands"}
+		t.observe(to, s, notOffered)
+		if to.strict() {
+			return to.guard.notOffered(s)
 		}
 		return nil
 	}
-	config, describe := t.tlsConfig(to)
+	config, found := t.tlsConfig(to)
 	err := s.client.StartTLS(ctx, config)
 	if state := s.client.TLS(); state != nil {
-		s.tls = describe(*state)
+		s.secured(state, found, to.guard)
+	}
+	if err == nil || !calledOff(ctx) { // who breaks off himself has seen nothing
+		t.observe(to, s, found.ended(err))
 	}
 	var refused *smtpc.CommandError
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &refused) && refused.Command == "STARTTLS" && !demanded && !s.client.Broken():
+	case errors.As(err, &refused) && refused.Command == "STARTTLS" && !to.strict() && !s.client.Broken():
 		s.note = "; sent without TLS, as it was offered but refused: " + mta.OneLine(refused.Reply.Error())
 		return nil
 	}
 	tr := t.unready(ctx, s, err)
 	// Whatever goes wrong here went wrong for TLS, also what comes after the handshake: with TLS 1.3 the remote's alert may be read
-	// only then. A demand for TLS is the route's, so the message is not at fault.
+	// only then. A demand for TLS is not the message's, so it is not at fault.
 	tr.handshake, tr.permanent = true, false
 	if tr.reply == "" || tr.status[0] != '4' {
 		tr.status = "4.7.5"
 	}
-	return tr
-}
-
-// tlsConfig is for one connection. The certificate is always looked at, so that the trail can tell whether it was sound; it must be
-// only where the route says so.
-func (t *Transport) tlsConfig(to target) (*tls.Config, func(tls.ConnectionState) string) {
-	if to.hop.Security.Demanded() && to.hop.Verify {
-		return t.TLS.Verified(to.host), func(state tls.ConnectionState) string { return mailtls.Describe(&state, true) }
-	}
-	config, finding := t.TLS.Opportunistic(to.host)
-	return config, func(state tls.ConnectionState) string { return mailtls.Describe(&state, finding.Verified) }
+	return to.guard.failed(s, tr, found)
 }
 
 // authenticate proves who we are to a smart host. What goes wrong is for the operator to mend: nobody's mail bounces for it.

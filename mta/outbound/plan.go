@@ -16,10 +16,25 @@ type target struct {
 	ip   netip.Addr // the one address to use; invalid: any of the host's
 	port uint16
 	hop  Hop // its Security, Verify and credentials count
+	way  way
+	// guard is what must hold before a message goes there, for the message at hand. It is set once the host is about to be tried.
+	guard *guard
+}
+
+// way is how we came to know that a host takes a domain's mail.
+type way struct {
+	domain string // the recipients'
+	named  bool   // DNS named the host; else the operator, or the address itself
+	// authentic: DNSSEC vouches for the names of the hosts. expanded is then what an alias at the domain led to.
+	authentic bool
+	expanded  string
 }
 
 // maxAsked bounds how many MX hosts' addresses are looked up in the search for our own.
 const maxAsked = 10
+
+// maxTried bounds how many hosts one attempt goes through, be it only to find that their records cannot be believed.
+const maxTried = 20
 
 // plan lists the hosts for a domain, best first, or tells why there are none.
 func (t *Transport) plan(ctx context.Context, domain string) ([]target, *trouble) {
@@ -30,7 +45,7 @@ func (t *Transport) plan(ctx context.Context, domain string) ([]target, *trouble
 	port := hop.port(t.Port)
 	if hop.Host != "" {
 		ip, _ := netip.ParseAddr(hop.Host)
-		return []target{{host: hop.Host, ip: ip, port: port, hop: hop}}, nil
+		return []target{{host: hop.Host, ip: ip, port: port, hop: hop, way: way{domain: domain}}}, nil
 	}
 	if domain == "" {
 		return nil, refusal("5.1.3", "the address has no domain")
@@ -44,7 +59,7 @@ func (t *Transport) plan(ctx context.Context, domain string) ([]target, *trouble
 		case slices.Contains(t.Self.Addrs, ip):
 			return nil, loops(domain)
 		}
-		return []target{{host: ip.String(), ip: ip, port: port, hop: hop}}, nil
+		return []target{{host: ip.String(), ip: ip, port: port, hop: hop, way: way{domain: domain}}}, nil
 	}
 	return t.exchangers(ctx, domain, port, hop)
 }
@@ -72,9 +87,13 @@ func (t *Transport) exchangers(ctx context.Context, domain string, port uint16, 
 	if len(hosts) == 0 {
 		return nil, loops(domain)
 	}
+	from := way{domain: domain, named: true, authentic: mx.Authentic}
+	if mx.Authentic {
+		from.expanded = mx.Name
+	}
 	out := make([]target, 0, len(hosts))
 	for _, m := range hosts {
-		out = append(out, target{host: m.Host, port: port, hop: hop})
+		out = append(out, target{host: m.Host, port: port, hop: hop, way: from})
 	}
 	return out, nil
 }

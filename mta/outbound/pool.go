@@ -46,11 +46,11 @@ func newPool(perHost, maxIdle int, keep time.Duration, hangUp func(*session)) *p
 	return &pool{perHost: perHost, maxIdle: maxIdle, keep: keep, hangUp: hangUp, places: map[spot]*place{}}
 }
 
-// enter waits for leave to use a connection of a spot: an idle one, or nil for the right to make one. fresh asks for
-// the latter. Whoever entered must call put or leave.
-func (p *pool) enter(ctx context.Context, at spot, fresh bool) (*session, error) {
+// enter waits for leave to use a connection of a spot: an idle one that has proven what is needed, or nil for the right to make one. fresh
+// asks for the latter. Whoever entered must call put or leave.
+func (p *pool) enter(ctx context.Context, at spot, want need, fresh bool) (*session, error) {
 	for {
-		s, freed := p.tryEnter(at, fresh)
+		s, freed := p.tryEnter(at, want, fresh)
 		if freed == nil {
 			return s, nil
 		}
@@ -63,7 +63,7 @@ func (p *pool) enter(ctx context.Context, at spot, fresh bool) (*session, error)
 	}
 }
 
-func (p *pool) tryEnter(at spot, fresh bool) (s *session, wait chan struct{}) {
+func (p *pool) tryEnter(at spot, want need, fresh bool) (s *session, wait chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	h := p.places[at]
@@ -71,16 +71,20 @@ func (p *pool) tryEnter(at spot, fresh bool) (s *session, wait chan struct{}) {
 		h = &place{}
 		p.places[at] = h
 	}
-	if !fresh && len(h.idle) > 0 {
+	for i := len(h.idle) - 1; i >= 0 && !fresh; i-- {
 		// The youngest is the least likely to have been closed by the other side.
-		s := h.idle[len(h.idle)-1]
-		p.takeOut(s)
-		return s, nil
+		if s := h.idle[i]; want.metBy(s.proof) {
+			p.takeOut(s)
+			return s, nil
+		}
 	}
 	for fresh && len(h.idle) > 0 {
 		p.end(h.idle[0]) // a stale one; its siblings are of the same age
 	}
 	if h.open >= p.perHost {
+		if len(h.idle) > 0 { // of no use here: its place is
+			p.end(h.idle[0])
+		}
 		wait = make(chan struct{})
 		h.waiting = append(h.waiting, wait)
 		return nil, wait

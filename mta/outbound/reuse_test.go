@@ -119,7 +119,7 @@ func TestPool(t *testing.T) {
 	at := spot{host: "a"}
 	enter := func(at spot, name string) *session {
 		t.Helper()
-		s, err := p.enter(t.Context(), at, false)
+		s, err := p.enter(t.Context(), at, need{}, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +131,7 @@ func TestPool(t *testing.T) {
 	one, two := enter(at, "one"), enter(at, "two")
 	short, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if _, err := p.enter(short, at, false); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := p.enter(short, at, need{}, false); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a third connection: %v", err)
 	}
 	p.put(one)
@@ -150,7 +150,7 @@ func TestPool(t *testing.T) {
 	four := enter(at, "four")
 	five := enter(at, "five")
 	go func() {
-		s, _ := p.enter(context.Background(), at, false)
+		s, _ := p.enter(context.Background(), at, need{}, false)
 		got <- s
 	}()
 	p.put(five)
@@ -181,8 +181,12 @@ func TestPoolCrowd(t *testing.T) {
 				if (i+n)%5 == 0 {
 					ctx, cancel = context.WithTimeout(t.Context(), 20*time.Microsecond)
 				}
-				s, err := p.enter(ctx, spots[at], n%7 == 0)
+				want := need{level: level(i % 2)} // anything, or encrypted
+				s, err := p.enter(ctx, spots[at], want, n%7 == 0)
 				cancel()
+				if s != nil && !want.metBy(s.proof) {
+					t.Error("a connection was given out that is not good enough")
+				}
 				if err != nil {
 					if (i+n)%5 != 0 {
 						t.Errorf("forgotten: %v", err)
@@ -198,7 +202,7 @@ func TestPoolCrowd(t *testing.T) {
 				case s == nil && n%3 == 0:
 					p.leave(spots[at])
 				case s == nil:
-					p.put(&session{spot: spots[at]})
+					p.put(&session{spot: spots[at], proof: proof{encrypted: want.level == encrypted}})
 				case n%4 == 0:
 					p.retire(s)
 				default:
@@ -220,7 +224,7 @@ func BenchmarkPool(b *testing.B) {
 	defer p.close()
 	for n := 0; b.Loop(); n++ {
 		at := spot{host: "h" + strconv.Itoa(n%500)}
-		s, err := p.enter(b.Context(), at, false)
+		s, err := p.enter(b.Context(), at, need{}, false)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -33,6 +33,9 @@ func (a *attempt) use(ctx context.Context, s *session, rest []mail.QueuedRecipie
 
 // suited settles the recipients whose mail needs what the remote does not offer.
 func (a *attempt) suited(ctx context.Context, s *session, rest []mail.QueuedRecipient) ([]mail.QueuedRecipient, *trouble) {
+	if a.message.TLS == mail.TLSRequired && (!s.proof.encrypted || !s.offers("REQUIRETLS")) {
+		return rest, unkept(s)
+	}
 	limit, err := strconv.ParseInt(s.client.Ext["SIZE"], 10, 64)
 	if err == nil && limit > 0 && a.message.Size > limit { // RFC 1870 6.1
 		a.settle(rest, refusal("5.3.4", fmt.Sprintf("%s takes messages of up to %d octets; this one has %d", s.peer, limit, a.message.Size)).of(s))
@@ -95,8 +98,9 @@ func (a *attempt) transaction(ctx context.Context, s *session, rest []mail.Queue
 func (a *attempt) send(ctx context.Context, s *session, to []mail.QueuedRecipient) (smtpc.Result, *trouble) {
 	tx := smtpc.Transaction{
 		From: wirePath(a.message.From), Size: a.message.Size, Body8Bit: a.message.Body == mail.Body8Bit, Force8Bit: true,
-		UTF8: a.message.UTF8 && s.offers("SMTPUTF8"), // where it is not offered, suited made sure that it is not needed
-		Body: func() (io.ReadCloser, error) { return a.content.open(ctx) },
+		RequireTLS: a.message.TLS == mail.TLSRequired,      // offered: suited made sure
+		UTF8:       a.message.UTF8 && s.offers("SMTPUTF8"), // where it is not offered, suited made sure that it is not needed
+		Body:       func() (io.ReadCloser, error) { return a.content.open(ctx) },
 	}
 	for _, q := range to {
 		tx.To = append(tx.To, smtp.Rcpt{To: wirePath(q.Address)})

@@ -14,6 +14,7 @@ type Transport struct {
 	Config
 	pool   *pool
 	silent *silent
+	plain  plainHosts
 }
 
 // New makes a transport. Invalid when the configuration lacks a part.
@@ -99,7 +100,8 @@ type attempt struct {
 	message  *mail.Queued
 	content  content
 	verdicts []mta.Verdict
-	sessions int // connections made for the present group
+	sessions int   // connections made for the present group
+	guard    guard // of the present host
 }
 
 // settle gives recipients their verdict.
@@ -116,15 +118,24 @@ func (a *attempt) group(ctx context.Context, g group) {
 		a.settle(g.recipients, tr)
 		return
 	}
+	asked, tr := a.ask(ctx, targets[0])
+	if tr != nil {
+		a.settle(g.recipients, tr)
+		return
+	}
 	a.sessions = 0
 	rest := g.recipients
 	var troubles []*trouble
-	for _, to := range targets {
-		if rest, tr = a.host(ctx, to, rest); len(rest) == 0 {
+	for i, to := range targets {
+		to.guard = &a.guard
+		if tr = a.set(ctx, to, asked); tr == nil {
+			rest, tr = a.host(ctx, to, rest)
+		}
+		if len(rest) == 0 {
 			return
 		}
 		troubles = append(troubles, tr)
-		if tr.final || ctx.Err() != nil || a.sessions >= a.Limits.Sessions {
+		if tr.final || ctx.Err() != nil || a.sessions >= a.Limits.Sessions || i >= maxTried {
 			break
 		}
 	}
@@ -155,13 +166,14 @@ func (a *attempt) host(ctx context.Context, to target, rest []mail.QueuedRecipie
 // connection offers the message over one connection, the first that can be had. ip is where it led.
 func (a *attempt) connection(ctx context.Context, to target, rest []mail.QueuedRecipient) (_ []mail.QueuedRecipient, ip netip.Addr, tr *trouble) {
 	at := to.spot()
-	s, err := a.pool.enter(ctx, at, to.ip.IsValid() && to.host != to.ip.String())
+	s, err := a.pool.enter(ctx, at, to.guard.need, to.ip.IsValid() && to.host != to.ip.String())
 	if err == nil && s != nil {
 		s.reused = true
+		s.tell(to.guard)
 		if rest, tr = a.use(ctx, s, rest); tr == nil || !tr.stale {
 			return rest, ip, tr
 		}
-		_, err = a.pool.enter(ctx, at, true) // what was idle as long is as dead
+		_, err = a.pool.enter(ctx, at, to.guard.need, true) // what was idle as long is as dead
 	}
 	if err != nil {
 		return rest, ip, &trouble{status: "4.4.5", reason: "no connection to " + to.host + " was free in time", host: to.host, unspent: calledOff(ctx)}
