@@ -244,8 +244,8 @@ func (c *clinic) doctor() *Doctor {
 		c.dns.Resolver = static
 	}
 	c.servers()
-	cfg := Config{Resolver: c.dns, TLSA: c.dns, Checker: c.dns, Trust: theAuthority(), Clock: c.clock, Deadline: 10 * time.Second, Parallel: 32,
-		Dialer: &dns.Dialer{Resolver: c.dns, Overrides: c.dials, Timeout: 5 * time.Second, Stagger: time.Millisecond},
+	cfg := Config{Resolver: c.dns, TLSA: c.dns, Checker: c.dns, Trust: theAuthority(), Clock: c.clock, Deadline: time.Minute, Parallel: 32,
+		Dialer: &dns.Dialer{Resolver: c.dns, Overrides: c.dials, Timeout: 30 * time.Second, Stagger: time.Millisecond},
 		Facts:  func(context.Context, string) (Facts, error) { return c.facts, nil }}
 	if c.config != nil {
 		c.config(&cfg)
