@@ -6,8 +6,8 @@
 // Invariants:
 //
 //   - The accept loop never spins and never ends for a passing trouble: when files run out it waits and tries again.
-//   - Connections are bounded, in all and by client (an IPv4 address, an IPv6 /64); whoever is over the bound is told so
-//     in the protocol's own words and costs no handler.
+//   - Connections are bounded, in all, by client (an IPv4 address, an IPv6 /64) and by network (an IPv4 /24, an IPv6 /56); whoever is
+//     over the bound, or is not admitted (Config.Admit), is told so in the protocol's own words and costs no handler.
 //   - The client's address comes from a PROXY header only where the configuration trusts the peer to say it, and
 //     then nothing else is believed: a connection without a header is closed.
 //   - A handler's panic ends its connection, not the process.

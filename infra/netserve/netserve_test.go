@@ -44,7 +44,9 @@ func greet(ctx context.Context, conn net.Conn) {
 	fmt.Fprint(conn, line)
 }
 
-func refusal(why netserve.Refusal) []byte { return fmt.Appendf(nil, "refused %d\n", why) }
+func refusal(why netserve.Refusal) []byte {
+	return fmt.Appendf(nil, "refused %d %s\n", why.Reason, why.Text)
+}
 
 // start serves a loopback port until the test ends.
 func start(t *testing.T, cfg netserve.Config) (*netserve.Server, string) {
@@ -370,7 +372,7 @@ func TestBoundsBehindAProxy(t *testing.T) {
 	t.Parallel()
 	_, addr := start(t, netserve.Config{MaxPerClient: 1, ProxyFrom: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	for _, tc := range []struct{ from, want string }{
-		{"TCP4 192.0.2.7 127.0.0.1", "hello"}, {"TCP4 192.0.2.8 127.0.0.1", "hello"}, {"TCP4 192.0.2.7 127.0.0.1", "refused 1"},
+		{"TCP4 192.0.2.7 127.0.0.1", "hello"}, {"TCP4 192.0.2.8 127.0.0.1", "hello"}, {"TCP4 192.0.2.7 127.0.0.1", "refused 1 too many connections come from your address; close some or try again later"},
 		{"TCP6 2001:db8::1 ::1", "hello"}, {"TCP6 2001:db8::ffff:1 ::1", "refused 1"}, {"TCP6 2001:db8:0:1::1 ::1", "hello"},
 	} {
 		c := dial(t, "tcp", addr)
@@ -397,6 +399,82 @@ func TestListenRefuses(t *testing.T) {
 		"unix:/nonexistent/socket": mail.Unavailable} {
 		if _, err := sockets.Listen(t.Context(), netserve.Address{Text: text}); !mail.Is(err, want) {
 			t.Errorf("%q: %v, want kind %v", text, err, want)
+		}
+	}
+}
+
+// TestAdmit asks about each client before it takes a place, behind a proxy about whom the proxy names, and carries the sentence.
+func TestAdmit(t *testing.T) {
+	t.Parallel()
+	var asked sync.Map
+	admit := func(ip netip.Addr) error {
+		asked.Store(ip.String(), true)
+		if ip == netip.MustParseAddr("192.0.2.7") || ip == netip.MustParseAddr("127.0.0.1") {
+			return &mail.Error{Kind: mail.TooMany, Text: "you are banned for 15 minutes"}
+		}
+		return nil
+	}
+	t.Run("direct", func(t *testing.T) {
+		t.Parallel()
+		s, addr := start(t, netserve.Config{Admit: admit, Max: 1})
+		for range 3 {
+			c := dial(t, "tcp", addr)
+			if got := c.line(t) + " " + c.line(t); got != "refused 4 you are banned for 15 minutes closed" {
+				t.Errorf("the client is told %q", got)
+			}
+		}
+		if n := s.Connections(); n != 0 {
+			t.Errorf("%d places are taken", n)
+		}
+	})
+	t.Run("behind a proxy", func(t *testing.T) {
+		t.Parallel()
+		_, addr := start(t, netserve.Config{Admit: admit, ProxyFrom: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+		for from, want := range map[string]string{"192.0.2.7": "refused 4 you are banned for 15 minutes", "192.0.2.8": "hello 192.0.2.8:1"} {
+			c := dial(t, "tcp", addr)
+			fmt.Fprintf(c, "PROXY TCP4 %s 127.0.0.1 1 25\r\n", from)
+			if got := c.line(t); got != want {
+				t.Errorf("%s is told %q, want %q", from, got, want)
+			}
+			if _, ok := asked.Load(from); !ok {
+				t.Errorf("nobody asked about %s", from)
+			}
+		}
+	})
+	t.Run("an inner fault", func(t *testing.T) {
+		t.Parallel()
+		_, addr := start(t, netserve.Config{Admit: func(netip.Addr) error { return errors.New("a secret path") }})
+		if got := dial(t, "tcp", addr).line(t); !strings.HasPrefix(got, "refused 4 ") || strings.Contains(got, "secret") {
+			t.Errorf("the client is told %q", got)
+		}
+	})
+}
+
+// TestBoundsOfANetwork counts the clients of one network together, beside each one's own bound.
+func TestBoundsOfANetwork(t *testing.T) {
+	t.Parallel()
+	_, addr := start(t, netserve.Config{
+		MaxPerClient: 2, MaxPerNetwork: 3, ProxyFrom: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Unbounded: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")},
+	})
+	for _, tc := range []struct{ from, want string }{
+		{"TCP4 192.0.2.7 127.0.0.1", "hello"},
+		{"TCP4 192.0.2.7 127.0.0.1", "hello"},
+		{"TCP4 192.0.2.7 127.0.0.1", "refused 1 "}, // and takes nothing of the network's
+		{"TCP4 192.0.2.8 127.0.0.1", "hello"},
+		{"TCP4 192.0.2.9 127.0.0.1", "refused 3 too many connections come from your network; close some or try again later"},
+		{"TCP4 192.0.3.9 127.0.0.1", "hello"},
+		{"TCP6 2001:db8:0:1200::1 ::1", "hello"},
+		{"TCP6 2001:db8:0:12ff::1 ::1", "hello"},
+		{"TCP6 2001:db8:0:1201::1 ::1", "hello"},
+		{"TCP6 2001:db8:0:1202::1 ::1", "refused 3 "},
+		{"TCP6 2001:db8:0:1300::1 ::1", "hello"},
+		{"TCP4 198.51.100.1 127.0.0.1", "hello"}, {"TCP4 198.51.100.1 127.0.0.1", "hello"}, {"TCP4 198.51.100.1 127.0.0.1", "hello"}, {"TCP4 198.51.100.1 127.0.0.1", "hello"},
+	} {
+		c := dial(t, "tcp", addr)
+		fmt.Fprintf(c, "PROXY %s 1 25\r\n", tc.from)
+		if got := c.line(t); !strings.HasPrefix(got, tc.want) {
+			t.Errorf("%s: %q, want %q", tc.from, got, tc.want)
 		}
 	}
 }

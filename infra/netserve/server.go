@@ -20,15 +20,23 @@ import (
 // client and return. The connection is closed after it returned.
 type Handler func(ctx context.Context, conn net.Conn)
 
-// Refusal says why a connection is not served.
-type Refusal uint8
+// Reason says why a connection is not served.
+type Reason uint8
 
-// The refusals.
+// The reasons.
 const (
-	TooManyConnections Refusal = iota // the server as a whole is full
-	TooManyFromClient                 // this client has as many as it may
+	TooManyConnections Reason = iota // the server as a whole is full
+	TooManyFromClient                // this client has as many as it may
 	ShuttingDown
+	TooManyFromNetwork // this client's network has as many as it may
+	NotAdmitted        // Admit said no
 )
+
+// Refusal is why a connection is not served, for machines and for people.
+type Refusal struct {
+	Reason Reason
+	Text   string // one sentence without a line break; of NotAdmitted it is that of Admit's error
+}
 
 // Config says how connections are run.
 type Config struct {
@@ -40,12 +48,17 @@ type Config struct {
 	Max int
 	// MaxPerClient bounds those of one IPv4 address or IPv6 /64; 0 is no bound. UNIX sockets have no client.
 	MaxPerClient int
-	// Unbounded are networks to which MaxPerClient does not apply.
+	// MaxPerNetwork bounds those of one IPv4 /24 or IPv6 /56; 0 is no bound.
+	MaxPerNetwork int
+	// Unbounded are networks to which MaxPerClient and MaxPerNetwork do not apply.
 	Unbounded []netip.Prefix
 	// ProxyFrom are the networks of proxies that put a PROXY header (v1 or v2) in front of each connection.
 	ProxyFrom []netip.Prefix
-	Clock     mail.Clock   // for the waits after a failed accept; nil is the machine's
-	Log       *slog.Logger // nil: silent
+	// Admit is asked about each client before its connection takes a place, or, behind a proxy, before it takes one of MaxPerClient; its
+	// error refuses. It runs in the loop that accepts, so it must not wait. UNIX sockets have no client. May be nil.
+	Admit func(client netip.Addr) error
+	Clock mail.Clock   // for the waits after a failed accept; nil is the machine's
+	Log   *slog.Logger // nil: silent
 }
 
 // Server runs connections of any number of listeners.
@@ -58,8 +71,8 @@ type Server struct {
 	down      bool
 	listeners map[net.Listener]struct{}
 	conns     map[net.Conn]struct{}
-	clients   map[netip.Prefix]int
-	work      sync.WaitGroup // listeners' loops and connections
+	clients   map[netip.Prefix]int // connections by client and by network, whose prefixes differ in length
+	work      sync.WaitGroup       // listeners' loops and connections
 }
 
 // New makes a server.
@@ -148,23 +161,41 @@ func (s *Server) isDown() bool {
 
 // start takes a connection in, or turns it away when the server is full.
 func (s *Server) start(conn net.Conn) {
-	s.mu.Lock()
-	why, ok := Refusal(0), true
-	switch {
-	case s.down:
-		why, ok = ShuttingDown, false
-	case s.cfg.Max > 0 && len(s.conns) >= s.cfg.Max:
-		why, ok = TooManyConnections, false
-	default:
-		s.conns[conn] = struct{}{}
-		s.work.Add(1)
+	if ip, ok := addrOf(conn.RemoteAddr()); !ok || !within(ip, s.cfg.ProxyFrom) {
+		if err := s.admit(conn); err != nil {
+			s.refuse(conn, Refusal{NotAdmitted, mail.Sentence(err)})
+			return
+		}
 	}
-	s.mu.Unlock()
-	if !ok {
+	if why := s.place(conn); why.Text != "" {
 		s.refuse(conn, why)
 		return
 	}
 	go s.run(conn)
+}
+
+// place gives the connection a place, or says why there is none.
+func (s *Server) place(conn net.Conn) (why Refusal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.down:
+		return Refusal{ShuttingDown, "the service is shutting down; try again soon"}
+	case s.cfg.Max > 0 && len(s.conns) >= s.cfg.Max:
+		return Refusal{TooManyConnections, "too many connections are open; try again later"}
+	}
+	s.conns[conn] = struct{}{}
+	s.work.Add(1)
+	return Refusal{}
+}
+
+// admit asks whether the connection's client is welcome.
+func (s *Server) admit(conn net.Conn) error {
+	ip, ok := addrOf(conn.RemoteAddr())
+	if !ok || s.cfg.Admit == nil {
+		return nil
+	}
+	return s.cfg.Admit(ip)
 }
 
 func (s *Server) run(conn net.Conn) {
@@ -184,14 +215,18 @@ func (s *Server) run(conn net.Conn) {
 	if !ok {
 		return
 	}
-	key, counted := s.client(client.RemoteAddr())
-	if counted {
-		if !s.enter(key) {
-			s.refuse(client, TooManyFromClient)
+	if client != conn { // behind a proxy, and known only now
+		if err := s.admit(client); err != nil {
+			s.refuse(client, Refusal{NotAdmitted, mail.Sentence(err)})
 			return
 		}
-		defer s.leave(key)
 	}
+	places, why := s.enter(s.counted(client.RemoteAddr()))
+	if why.Text != "" {
+		s.refuse(client, why)
+		return
+	}
+	defer s.leave(places)
 	s.cfg.Handler(s.ctx, client)
 }
 
@@ -239,34 +274,55 @@ func within(ip netip.Addr, nets []netip.Prefix) bool {
 	return false
 }
 
-// client is what MaxPerClient counts by; counted is false where it does not apply.
-func (s *Server) client(a net.Addr) (_ netip.Prefix, counted bool) {
+// place is what a client's connections are counted by, and how many there may be.
+type place struct {
+	net  netip.Prefix
+	most int
+	why  Refusal
+}
+
+// counted lists the places that a connection of the client takes: none where no bound applies.
+func (s *Server) counted(a net.Addr) []place {
 	ip, ok := addrOf(a)
-	if !ok || s.cfg.MaxPerClient <= 0 || within(ip, s.cfg.Unbounded) {
-		return netip.Prefix{}, false
+	if !ok || within(ip, s.cfg.Unbounded) {
+		return nil
 	}
-	bits := 32
+	one, wide := 32, 24
 	if ip.Is6() {
-		bits = 64 // what one customer is given at least
+		one, wide = 64, 56 // what one customer is given at least, and usually
 	}
-	return netip.PrefixFrom(ip, bits).Masked(), true
+	var out []place
+	if most := s.cfg.MaxPerClient; most > 0 {
+		out = append(out, place{netip.PrefixFrom(ip, one).Masked(), most, Refusal{TooManyFromClient, "too many connections come from your address; close some or try again later"}})
+	}
+	if most := s.cfg.MaxPerNetwork; most > 0 {
+		out = append(out, place{netip.PrefixFrom(ip, wide).Masked(), most, Refusal{TooManyFromNetwork, "too many connections come from your network; close some or try again later"}})
+	}
+	return out
 }
 
-func (s *Server) enter(key netip.Prefix) bool {
+// enter takes all places, or none and says why.
+func (s *Server) enter(places []place) ([]place, Refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.clients[key] >= s.cfg.MaxPerClient {
-		return false
+	for _, p := range places {
+		if s.clients[p.net] >= p.most {
+			return nil, p.why
+		}
 	}
-	s.clients[key]++
-	return true
+	for _, p := range places {
+		s.clients[p.net]++
+	}
+	return places, Refusal{}
 }
 
-func (s *Server) leave(key netip.Prefix) {
+func (s *Server) leave(places []place) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.clients[key]--; s.clients[key] == 0 {
-		delete(s.clients, key)
+	for _, p := range places {
+		if s.clients[p.net]--; s.clients[p.net] == 0 {
+			delete(s.clients, p.net)
+		}
 	}
 }
 
