@@ -73,6 +73,8 @@ func (s *session) loginFailed(err error) reply {
 		r = no("AUTHENTICATIONFAILED", "%s", err.Error()[len("sasl: "):])
 	case mail.Is(err, mail.Denied):
 		r = no("AUTHORIZATIONFAILED", "%s", mail.Sentence(err))
+	case mail.Is(err, mail.TooMany): // others' wrong passwords, or its own: it passes (RFC 5530 3)
+		r = no("UNAVAILABLE", "%s", mail.Sentence(err))
 	case mail.Is(err, mail.Internal):
 		s.log.Error("login could not be checked", "err", err)
 		r = no("UNAVAILABLE", "the login cannot be checked now; try again later")

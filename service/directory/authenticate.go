@@ -14,6 +14,9 @@ import (
 
 // Authenticator proves who connects. The access servers and the submission agent share it.
 type Authenticator struct {
+	// Guard stands before every login that has an IP address; nil: nobody does. It is set before the first login.
+	Guard Guard
+
 	directory mail.Directory
 	hasher    *hasher
 	secret    []byte
@@ -37,13 +40,22 @@ func (a *Authenticator) Mechanisms(state *tls.ConnectionState) []string {
 
 // SASL starts an exchange. After success the server's Username is a canonical account address.
 func (a *Authenticator) SASL(ctx context.Context, mechanism string, state *tls.ConnectionState, peer net.Addr) (sasl.Server, error) {
-	s, err := a.config(ctx, state, peer).NewServer(strings.ToUpper(mechanism))
-	if err != nil {
+	e := &exchange{}
+	c := a.config(ctx, state, peer)
+	c.Lookup = func(username string) (_ sasl.Stored, err error) {
+		if e.trial, err = a.begin(ctx, username, peer); err != nil {
+			return sasl.Stored{}, err
+		}
+		return a.stored(ctx, username)
+	}
+	var err error
+	if e.Server, err = c.NewServer(strings.ToUpper(mechanism)); err != nil {
 		return nil, mail.Errorf(mail.Invalid, "authentication mechanism %q is not offered here", mechanism)
 	}
-	return s, nil
+	return e, nil
 }
 
+// config offers everything; its SCRAM is not guarded yet.
 func (a *Authenticator) config(ctx context.Context, state *tls.ConnectionState, peer net.Addr) sasl.Config {
 	c := sasl.Config{
 		Check: func(authzid, username, password string) error {
@@ -93,8 +105,18 @@ func (a *Authenticator) fake(what, username string) []byte {
 }
 
 // Login checks a name and a password against every credential of the account. Unauthenticated when they do not fit,
-// whatever the reason.
-func (a *Authenticator) Login(ctx context.Context, user, password string, _ net.Addr) (mail.Account, error) {
+// whatever the reason; what the Guard says when it does not let them try.
+func (a *Authenticator) Login(ctx context.Context, user, password string, peer net.Addr) (mail.Account, error) {
+	t, err := a.begin(ctx, user, peer)
+	if err != nil {
+		return mail.Account{}, err
+	}
+	account, err := a.check(ctx, user, password)
+	t.end(err)
+	return account, err
+}
+
+func (a *Authenticator) check(ctx context.Context, user, password string) (mail.Account, error) {
 	account, err := a.Account(ctx, user)
 	if mail.Is(err, mail.Unauthenticated) {
 		_, err = a.hasher.matches(ctx, "", password) // the same time as for a name that exists
@@ -128,18 +150,9 @@ func (a *Authenticator) Login(ctx context.Context, user, password string, _ net.
 // Account is the account a login name means: its address in any spelling, or the bare local part when only one
 // domain is served. Unauthenticated when there is none or it is disabled.
 func (a *Authenticator) Account(ctx context.Context, user string) (mail.Account, error) {
-	if !strings.Contains(user, "@") {
-		domains, err := a.directory.Domains(ctx)
-		if err != nil {
-			return mail.Account{}, err
-		}
-		if len(domains) == 1 {
-			user += "@" + domains[0].Name
-		}
-	}
-	p, err := Canonical(mail.Path(user))
+	p, err := a.address(ctx, user)
 	if err != nil {
-		return mail.Account{}, refused()
+		return mail.Account{}, err
 	}
 	account, err := a.directory.AccountByAddress(ctx, p)
 	switch {
@@ -151,4 +164,22 @@ func (a *Authenticator) Account(ctx context.Context, user string) (mail.Account,
 		return mail.Account{}, refused()
 	}
 	return account, nil
+}
+
+// address is what a login name stands for, whether or not there is such an account. Unauthenticated when it is no address.
+func (a *Authenticator) address(ctx context.Context, user string) (mail.Path, error) {
+	if !strings.Contains(user, "@") {
+		domains, err := a.directory.Domains(ctx)
+		if err != nil {
+			return "", err
+		}
+		if len(domains) == 1 {
+			user += "@" + domains[0].Name
+		}
+	}
+	p, err := Canonical(mail.Path(user))
+	if err != nil {
+		return "", refused()
+	}
+	return p, nil
 }

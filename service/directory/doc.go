@@ -2,7 +2,7 @@
 //
 // It reads domains, accounts, aliases and credentials through mail.Directory and answers two questions for all
 // roles: what an envelope recipient stands for (Resolver), and whether a name and a secret
-// belong to an account (Authenticator). It also makes the credentials that the operator's agent stores
+// belong to an account (Authenticator), where a Guard (service/limits) is asked before each attempt and told of its end. It also makes the credentials that the operator's agent stores
 // (NewCredential).
 //
 // Invariants: an answer never depends on a cache that a change could leave stale; expansion of aliases
