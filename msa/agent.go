@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/postrider/postrider/infra/dns"
 	"github.com/postrider/postrider/mail"
@@ -19,6 +20,7 @@ type Agent struct {
 	Senders  Senders
 	Accounts Accounts
 	Domains  Domains // may be nil: foreign domains are then not looked up (a smart host knows better)
+	Limits   Limits  // may be nil: nobody counts
 	Clock    mail.Clock
 	Log      *slog.Logger
 }
@@ -36,6 +38,13 @@ type Accounts interface {
 // Domains tells whether a domain can be sent mail, as far as DNS says.
 type Domains interface {
 	Exists(ctx context.Context, domain string) (dns.Existence, error)
+}
+
+// Limits says how much an account may send in a day (service/limits).
+type Limits interface {
+	// Submission says whether the account may send to the recipients, and what is to be committed with the message to count it;
+	// without recipients, whether it may send at all. TooMany.
+	Submission(ctx context.Context, account mail.AccountID, recipients []mail.Path, now time.Time) ([]mail.Change, error)
 }
 
 // Submit takes a whole submission: all of its recipients, or none.
@@ -80,6 +89,10 @@ type submission struct {
 
 // take repairs the header, stores the body and commits.
 func (a *Agent) take(ctx context.Context, s submission) (*mail.Letter, error) {
+	counted, err := a.counted(ctx, s)
+	if err != nil {
+		return nil, err
+	}
 	body, err := a.repaired(ctx, s)
 	if err != nil {
 		return nil, err
@@ -91,11 +104,11 @@ func (a *Agent) take(ctx context.Context, s submission) (*mail.Letter, error) {
 	defer content.Body.Discard()
 	l := a.Intake.Letter(content, s.env)
 	l.Account, l.Role, l.Peer, l.TLS = s.account.ID, role, s.peer, s.tls
-	l.Prefix = s.received(l)
+	l.Prefix, l.Extra = s.received(l), counted
 	if err := a.Intake.Seal(ctx, l); err != nil {
 		return nil, err
 	}
-	if err := a.Intake.Commit(ctx, l, s.to); err != nil {
+	if err := a.overtaken(s, a.Intake.Commit(ctx, l, s.to)); err != nil {
 		a.Log.Warn("message not taken", "role", role, "trace", string(l.Trace), "account", string(s.account.Address), "error", err)
 		return nil, err
 	}

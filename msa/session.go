@@ -92,7 +92,11 @@ func (s *session) Mail(ctx context.Context, m *smtp.Mail) error {
 	if err := tx.Begin(m); err != nil {
 		return err
 	}
-	if err := s.door.Agent.mayEnvelope(ctx, s.account, tx.Envelope.From); err != nil {
+	err := s.door.Agent.mayEnvelope(ctx, s.account, tx.Envelope.From)
+	if err == nil {
+		err = s.door.Agent.mayMore(ctx, s.account.ID)
+	}
+	if err != nil {
 		s.refused(tx.Envelope.From, "", err)
 		return err
 	}
@@ -117,7 +121,7 @@ func (s *session) Rcpt(ctx context.Context, r *smtp.Rcpt) error {
 
 func (s *session) refused(from, to mail.Path, err error) {
 	s.log.Info("submission refused", "from", string(from), "to", string(to), "kind", mail.KindOf(err).String(), "reason", err.Error())
-	s.door.Agent.Intake.Rejections.Add(mail.Event{From: from, To: to, Account: s.account.ID, Role: role, Peer: intake.Peer(s.conn), Reason: mail.Sentence(err)})
+	s.door.Agent.Intake.Rejections.Add(mail.Event{Trace: newTrace(s.door.Agent.Clock), From: from, To: to, Account: s.account.ID, Role: role, Peer: intake.Peer(s.conn), Reason: mail.Sentence(err)})
 }
 
 // Data takes the message. Its 250 is given only after the commit.
