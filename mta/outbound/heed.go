@@ -33,8 +33,8 @@ func (a *attempt) heedDANE(ctx context.Context, to target) *trouble {
 	g := &a.guard
 	switch plan {
 	case dane.PutOff:
-		if calledOff(ctx) {
-			return &trouble{status: "4.4.5", host: to.host, reason: "the TLSA records of " + to.host + " did not come in time", unspent: true}
+		if ctx.Err() != nil { // says nothing about the DNS
+			return &trouble{status: "4.4.3", host: to.host, reason: "the TLSA records of " + to.host + " did not come in time", unspent: calledOff(ctx)}
 		}
 		a.observeLeftOut(to, tlsrpt.Policy{Type: tlsrpt.PolicyTLSA, Domain: g.domain, MX: []string{to.host}}, tlsrpt.ResultType(result), "")
 		return &trouble{status: "4.7.5", host: to.host, reason: "the DNS cannot be believed about " + to.host +

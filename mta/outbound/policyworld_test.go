@@ -20,7 +20,10 @@ import (
 	"github.com/postrider/postrider/proto/dane"
 	"github.com/postrider/postrider/proto/mtasts"
 	"github.com/postrider/postrider/proto/tlsrpt"
+	"github.com/postrider/postrider/service/tlspolicy"
 )
+
+var _ Policies = (*tlspolicy.Policies)(nil)
 
 // believed is a DNS that says of its answers how far they can be believed. What is not in the maps is insecure.
 type believed struct {

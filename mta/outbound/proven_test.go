@@ -1,13 +1,16 @@
 package outbound
 
 import (
+	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"github.com/postrider/postrider/infra/dns"
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/proto/dane"
 	"github.com/postrider/postrider/proto/mtasts"
@@ -252,4 +255,35 @@ func play(t *testing.T, c *certs, h hostDraw, list []wishes) {
 			t.Errorf("message %d of %+v to %+v may go, and does not: %+v", i, list, h, v)
 		}
 	}
+}
+
+// What a message costs for its domain's policies, once the DNS and the policy are in memory.
+func BenchmarkGuard(b *testing.B) {
+	c := newCerts(b)
+	d := &believed{Resolver: static{}, mx: map[string]bool{"there.example": true}, hosts: map[string]standing{mx: secure}}
+	for name, records := range map[string][]dane.Record{"MTA-STS": nil, "DANE": {ee(b, c.by["good"])}} {
+		b.Run(name, func(b *testing.B) {
+			d.tlsa = map[string]tlsa{at25: {secure, records}}
+			a := &attempt{Transport: &Transport{Config: Config{Resolver: d, TLSA: d, Policies: stated{"there.example": sts(mtasts.Enforce, mx)}}}, message: &mail.Queued{}}
+			to := target{host: mx, port: 25, way: way{domain: "there.example", named: true, authentic: true}, guard: &a.guard}
+			b.ReportAllocs()
+			for b.Loop() {
+				d.asked = d.asked[:0]
+				by, tr := a.ask(b.Context(), to)
+				if tr == nil {
+					tr = a.set(b.Context(), to, by)
+				}
+				if tr != nil {
+					b.Fatal(tr.reason)
+				}
+			}
+		})
+	}
+}
+
+// static is a DNS without a cost of its own.
+type static struct{ Resolver }
+
+func (static) Addresses(context.Context, string) (dns.Answer[[]netip.Addr], error) {
+	return dns.Answer[[]netip.Addr]{Status: dns.Found, Name: mx, Value: []netip.Addr{netip.IPv4Unspecified()}}, nil
 }
