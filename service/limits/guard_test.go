@@ -106,7 +106,7 @@ func TestBansOutliveTheProcess(t *testing.T) {
 	if list, err := l.Bans(t.Context()); len(list) != 0 || err != nil {
 		t.Errorf("bans: %v, %v", list, err)
 	}
-	passes(t, guess(t, l, ip("2001:db8::7"), bob, 3)) // ann is guessed at, so that strangers wait there
+	passes(t, guess(t, l, ip("2001:db8::7"), bob, 3))                         // ann is guessed at, so that strangers wait there
 	passes(t, l.Unban(t.Context(), netip.MustParsePrefix("2001:db8::9/128"))) // an address stands for its /64
 	passes(t, l.Admit(ip("2001:db8::7")))
 	m.of["ban\x00rubbish"] = mail.Note{Kind: "ban", Key: "rubbish", Value: []byte("{")}
