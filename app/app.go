@@ -19,13 +19,18 @@ import (
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/mda"
 	"github.com/postrider/postrider/msa"
+	"github.com/postrider/postrider/mta/policyhost"
 	"github.com/postrider/postrider/mta/queue"
 	"github.com/postrider/postrider/mta/report"
 	"github.com/postrider/postrider/service/directory"
 	"github.com/postrider/postrider/service/doctor"
 	"github.com/postrider/postrider/service/intake"
+	"github.com/postrider/postrider/service/junk"
+	"github.com/postrider/postrider/service/limits"
+	"github.com/postrider/postrider/service/scan"
 	"github.com/postrider/postrider/service/seal"
 	"github.com/postrider/postrider/service/search"
+	"github.com/postrider/postrider/service/tlspolicy"
 )
 
 // Grace is how long conversations and attempts may go on after the system was told to stop.
@@ -61,6 +66,11 @@ type App struct {
 	publisher    *dnspub.Provider // nil: records are published by hand
 	doctor       *doctor.Doctor
 	doctorKeeper *doctor.Keeper
+	policies     *policyhost.Host    // of MTA-STS, for our domains
+	limits       *limits.Limits      // nil in a lab without limits
+	tlsPolicies  *tlspolicy.Policies // of other domains; nil: nobody asks
+	filter       *junk.Filter        // nil: nothing is told from junk
+	scanner      *scan.Chain         // nil: nobody else looks at mail
 	agent        *msa.Agent
 	queue        *queue.Scheduler
 	express      *queue.Express // takes fresh mail to the queue at once
@@ -114,8 +124,15 @@ func (a *App) open(ctx context.Context) error {
 	a.search = search.New(search.Config{Store: a.store, Mailboxes: a.store, Blobs: a.store, Clock: a.clock, Log: a.log.With("role", "service/search")})
 	a.ledger = report.NewLedger(a.store, a.store, a.clock, a.log.With("role", "mta/report"))
 	a.express = &queue.Express{Journal: a.store}
+	if err := a.openFilter(); err != nil {
+		return err
+	}
+	planner := &mda.Planner{Places: a.store, Clock: a.clock}
+	if a.filter != nil {
+		planner.Sorter = a.filter
+	}
 	a.intake = &intake.Intake{
-		Blobs: a.store, Journal: a.express, Resolver: a.people, Planner: &mda.Planner{Places: a.store, Clock: a.clock}, Clock: a.clock,
+		Blobs: a.store, Journal: a.express, Resolver: a.people, Planner: planner, Clock: a.clock,
 		Hostname: a.cfg.Hostname, QueueLife: a.cfg.Queue.Expire.Std(), Rejections: a.rejections,
 	}
 	a.keys = seal.NewKeeper(a.store, a.store, a.clock)
@@ -135,6 +152,8 @@ func (a *App) open(ctx context.Context) error {
 		}
 		a.agent.Domains = domains{a.resolver, routes}
 	}
+	a.openLimits(secret)
+	a.openPolicyHost()
 	if err := a.openDoctor(); err != nil {
 		return err
 	}
@@ -152,6 +171,7 @@ func (a *App) Start(ctx context.Context) error {
 	if a.keeper, err = a.openKeeper(); err != nil {
 		return err
 	}
+	a.closers = append(a.closers, closerFunc(a.keeper.Close))
 	if a.queue, err = a.makeQueue(); err != nil {
 		return err
 	}
@@ -173,8 +193,18 @@ func (a *App) Start(ctx context.Context) error {
 	})
 	a.background(func() { a.rejections.Run(background) })
 	a.background(func() { a.care(background) })
+	a.background(func() { a.keeper.Run(background) })
 	a.background(func() { a.search.Run(background) })
 	a.background(func() { a.ledger.Run(background) })
+	if a.tlsPolicies != nil {
+		a.background(func() { a.tlsPolicies.Run(background) })
+	}
+	if a.filter != nil {
+		a.background(func() { a.filter.Run(background) })
+	}
+	if a.limits != nil {
+		a.background(func() { a.limits.Guard.Run(background) })
+	}
 	a.background(func() { a.reportSender().Run(background) })
 	if a.cfg.DKIM.Enabled {
 		a.background(func() { a.keyRunner().Run(background) })

@@ -18,6 +18,7 @@ import (
 	"github.com/postrider/postrider/mta/bounce"
 	"github.com/postrider/postrider/mta/outbound"
 	"github.com/postrider/postrider/mta/queue"
+	"github.com/postrider/postrider/service/tlspolicy"
 )
 
 // openResolver is the configured DNS, or the lab's own.
@@ -155,7 +156,7 @@ func (a *App) makeQueue() (*queue.Scheduler, error) {
 	if err != nil {
 		return nil, err
 	}
-	trust, err := tls.NewTrust(a.clock)
+	trust, err := tls.NewTrust(a.clock, a.rootsFiles()...)
 	if err != nil {
 		return nil, err
 	}
@@ -163,13 +164,17 @@ func (a *App) makeQueue() (*queue.Scheduler, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport, err := outbound.New(outbound.Config{
+	c := outbound.Config{
 		Resolver: a.resolver, Blobs: a.store, Hello: a.cfg.HelloName(), Routes: routes, Port: uint16(a.cfg.Outbound.Port), Self: self, //nolint:gosec // validated
 		Dialer:   &dns.Dialer{Resolver: a.resolver, Overrides: a.cfg.Lab.Hosts, Timeout: a.cfg.Outbound.ConnectTimeout.Std()},
 		TLS:      trust,
 		Timeouts: outbound.Timeouts{Silent: min(time.Minute, a.cfg.Queue.RetryFirst.Std()/2)},
 		Log:      a.log.With("role", "mta/outbound"),
-	})
+	}
+	if err := a.policiesOutward(&c, trust); err != nil {
+		return nil, err
+	}
+	transport, err := outbound.New(c)
 	if err != nil {
 		return nil, err
 	}
@@ -192,6 +197,30 @@ func (a *App) makeQueue() (*queue.Scheduler, error) {
 		Times:   queue.Times{Delay: delay(q.DelayWarning.Std()), Grace: Grace / 2},
 		Log:     a.log.With("role", "mta/queue"),
 	})
+}
+
+// policiesOutward adds what other domains say about TLS to their hosts, and who counts how it went.
+func (a *App) policiesOutward(c *outbound.Config, trust *tls.Trust) error {
+	out := a.cfg.Outbound
+	if out.DANE {
+		c.TLSA, _ = a.resolver.(dns.TLSAResolver)
+	}
+	if a.cfg.Reports.TLS {
+		c.Observer = a.ledger
+	}
+	if !out.MTASTS {
+		return nil
+	}
+	p, err := tlspolicy.New(tlspolicy.Config{
+		Resolver: a.resolver, Notes: a.store, Journal: a.store, Trust: trust, Clock: a.clock, Log: a.log.With("role", "service/tlspolicy"),
+		Dialer: &dns.Dialer{Resolver: a.resolver, Overrides: a.cfg.Lab.Hosts, Timeout: out.ConnectTimeout.Std()},
+	})
+	if err != nil {
+		return err
+	}
+	a.closers = append(a.closers, closerFunc(p.Close))
+	a.tlsPolicies, c.Policies = p, p
+	return nil
 }
 
 // self is what an MX record may call us: our name, and every address of this machine. In a lab, other systems share

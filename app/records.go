@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/x509"
 	"net"
 	"net/netip"
 	"strconv"
@@ -13,7 +12,6 @@ import (
 	"github.com/postrider/postrider/infra/dnspub"
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/mta/report"
-	"github.com/postrider/postrider/proto/mtasts"
 	"github.com/postrider/postrider/service/doctor"
 	"github.com/postrider/postrider/service/records"
 	"github.com/postrider/postrider/service/seal"
@@ -24,14 +22,6 @@ type trust struct{ *App }
 
 // stsMaxAge is how long others may remember our MTA-STS policy (RFC 8461 3.2: weeks, or more).
 const stsMaxAge = 14 * 24 * time.Hour
-
-// stsPolicy is the MTA-STS policy for our domains, or nil where none is served.
-func (a *App) stsPolicy() *mtasts.Policy {
-	if len(a.cfg.Listen.HTTPS) == 0 || a.cfg.TLS.MTASTS == "none" {
-		return nil
-	}
-	return &mtasts.Policy{Mode: mtasts.Mode(a.cfg.TLS.MTASTS), MX: []string{a.cfg.Hostname}, MaxAge: stsMaxAge}
-}
 
 // services are the ports where users' programs reach us.
 func (a *App) userServices() records.Services {
@@ -91,9 +81,12 @@ func (a *App) facts(ctx context.Context, domain string) (records.Facts, error) {
 		return records.Facts{}, err
 	}
 	f := records.Facts{
-		Domain: domain, Hostname: a.cfg.Hostname, Domains: domains, Addresses: a.addresses(ctx), Keys: keys, MTASTS: a.stsPolicy(),
+		Domain: domain, Hostname: a.cfg.Hostname, Domains: domains, Addresses: a.addresses(ctx), Keys: keys, MTASTS: a.stsPolicy(ctx, domain),
 		Services: a.userServices(), Web: len(a.cfg.Listen.HTTPS) > 0, Certificates: a.certificates(),
 		DMARCReports: []string{"dmarc@" + domain}, TLSReports: []string{"tlsrpt@" + domain},
+	}
+	if f.TLSA, err = a.preparedTLSA(ctx); err != nil {
+		return f, err
 	}
 	if at := a.cfg.Reports.Address; at != "" {
 		f.DMARCReports, f.TLSReports = []string{at}, []string{at}
@@ -188,13 +181,4 @@ func (t trust) Reports(ctx context.Context, f admin.ReportFilter) ([]admin.Repor
 		out = append(out, shown)
 	}
 	return out, nil
-}
-
-// certificates are the host's own, the one in use first.
-func (a *App) certificates() []*x509.Certificate {
-	if a.keeper == nil || a.keeper.Development() {
-		return nil
-	}
-	chain := a.keeper.Chain(a.cfg.Hostname)
-	return chain[:min(len(chain), 1)]
 }

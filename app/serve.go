@@ -58,8 +58,12 @@ func (c closeOffline) Close() error { return c.closeAll() }
 
 // makeOperations wires the operator's agent.
 func (a *App) makeOperations() *admin.Operations {
+	var guard admin.Guard
+	if a.limits != nil {
+		guard = a.limits.Guard
+	}
 	return admin.New(admin.Parts{
-		Journal: a.store, Directory: a.store, Mailboxes: a.store, Queue: a.store, Trail: a.store, Submitter: a.agent,
+		Guard: guard, Journal: a.userJournal(), Blobs: a.store, Directory: a.store, Mailboxes: a.store, Queue: a.store, Trail: a.store, Submitter: a.agent,
 		Checker: checker{a.store}, Trust: trust{a}, Credential: directory.NewCredential, Clock: a.clock,
 		Defaults: admin.Defaults{Quota: int64(a.cfg.Accounts.DefaultQuota), Mailboxes: a.cfg.Accounts.NewMailboxes()},
 		Facts:    admin.Facts{Version: a.version, Hostname: a.cfg.Hostname, Data: a.cfg.Data, Started: a.started, Serving: !a.started.IsZero(), Listening: a.Listening},

@@ -7,13 +7,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"path/filepath"
+	"net/netip"
 	"sync"
 
 	"github.com/postrider/postrider/admin"
 	"github.com/postrider/postrider/infra/config"
 	"github.com/postrider/postrider/infra/netserve"
-	"github.com/postrider/postrider/infra/tls"
 	"github.com/postrider/postrider/mail"
 )
 
@@ -44,7 +43,8 @@ type plan struct {
 	implicit  *cryptotls.Config // TLS from the first octet
 	max       int
 	perClient int
-	busy      string // said to whom there is no room for; "" says nothing
+	busy      func(why string) string // the words for those there is no room for; nil says nothing
+	admit     func(netip.Addr) error  // may be nil
 	serve     netserve.Handler
 }
 
@@ -74,13 +74,14 @@ func (a *App) listen(ctx context.Context) error {
 
 func (a *App) serverConfig(p plan) netserve.Config {
 	c := netserve.Config{Handler: p.serve, Max: p.max, MaxPerClient: p.perClient, ProxyFrom: config.Prefixes(a.cfg.Listen.ProxyFrom), Clock: a.clock, Log: a.log.With("service", p.name)}
+	c.Admit, c.Unbounded = p.admit, append(a.exempt(), config.Prefixes(loopback)...)
 	if a.cfg.Lab.NoLimits {
-		c.Max, c.MaxPerClient = 0, 0
+		c.Max, c.MaxPerClient, c.Admit = 0, 0, nil
 	}
 	if p.implicit != nil {
 		c.Handler = func(ctx context.Context, conn net.Conn) { p.serve(ctx, cryptotls.Server(conn, p.implicit)) }
-	} else if p.busy != "" {
-		c.Refuse = func(netserve.Refusal) []byte { return []byte(p.busy) }
+	} else if p.busy != nil {
+		c.Refuse = func(r netserve.Refusal) []byte { return []byte(p.busy(r.Text)) }
 	}
 	return c
 }
@@ -116,14 +117,6 @@ func (a *App) Listening() []admin.Listener {
 		}
 	}
 	return out
-}
-
-func (a *App) openKeeper() (*tls.Keeper, error) {
-	k := tls.KeeperConfig{Dir: filepath.Join(a.cfg.Data, "tls"), Names: []string{a.cfg.Hostname}, Clock: a.clock, Log: a.log.With("role", "infra/tls")}
-	for _, c := range a.cfg.TLS.Certificates {
-		k.Pairs = append(k.Pairs, tls.Pair{CertFile: c.Cert, KeyFile: c.Key})
-	}
-	return tls.Open(k)
 }
 
 // CAFile is the certificate authority that clients must trust while no certificate is configured; else "".

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -11,10 +12,74 @@ import (
 	"github.com/postrider/postrider/mta/report"
 	"github.com/postrider/postrider/proto/addr"
 	"github.com/postrider/postrider/service/judge"
+	"github.com/postrider/postrider/service/junk"
+	"github.com/postrider/postrider/service/limits"
+	"github.com/postrider/postrider/service/scan"
 )
 
 // reportsAfter is how long after the end of a day reports on it are sent.
 const reportsAfter = 2 * time.Hour
+
+// exempt are networks that no limit is for: those that may relay.
+func (a *App) exempt() []netip.Prefix { return a.cfg.Relay.Prefixes() }
+
+// openLimits wires what bounds clients, senders and accounts. A lab without limits has none.
+func (a *App) openLimits(secret []byte) {
+	if a.cfg.Lab.NoLimits {
+		return
+	}
+	l := a.cfg.Limits
+	a.limits = limits.New(limits.Config{
+		ConnectionsPerMinute: l.ConnectionsPerMinute, MessagesPerMinute: l.MessagesPerMinute, SenderMessagesPerHour: l.SenderMessagesPerHour,
+		AccountRecipientsPerDay: l.AccountRecipientsPerDay, AccountNewRecipientsPerDay: l.AccountNewRecipientsPerDay,
+		LoginFailures: l.LoginFailures, LoginWindow: l.LoginWindow.Std(), BanFor: l.BanFor.Std(), Exempt: append(a.exempt(), config.Prefixes(loopback)...),
+		Notes: a.store, Journal: a.store, Clock: a.clock, Secret: secret, Log: a.log.With("role", "service/limits"),
+	})
+	a.auth.Guard = a.limits.Guard
+	a.agent.Limits = a.limits.Daily
+}
+
+// loopback is this machine: a proxy, or a program of its own, whose users are not told apart by address.
+var loopback = []string{"127.0.0.0/8", "::1"}
+
+// openFilter wires what tells junk from other mail, and the programs that look at mail while it comes in.
+func (a *App) openFilter() error {
+	s := a.cfg.Scan
+	chain, err := scan.New(scan.Config{Rspamd: s.Rspamd, ClamAV: s.ClamAV, Milters: s.Milters, Timeout: s.Timeout.Std(), Required: s.Required, Hostname: a.cfg.Hostname})
+	if err != nil {
+		return err
+	}
+	if !chain.Empty() {
+		a.scanner = chain
+		a.closers = append(a.closers, chain)
+	}
+	j := a.cfg.Junk
+	if !j.Enabled {
+		return nil
+	}
+	lists, err := junk.ParseLists(j.Lists)
+	if err != nil {
+		return err
+	}
+	domainLists, err := junk.ParseLists(j.DomainLists)
+	if err != nil {
+		return err
+	}
+	a.filter, err = junk.New(junk.Config{
+		Clock: a.clock, Resolver: a.resolver, Hostname: a.cfg.Hostname, Own: []string{a.cfg.HelloName()}, Lists: lists, DomainLists: domainLists,
+		Threshold: j.Threshold, Refuse: j.Refuse, Met: junk.MetByNotes(a.store, limits.KindMet, limits.MetKey), Notes: a.store, Journal: a.store,
+		Places: a.store, Mailboxes: a.store, Blobs: a.store, Log: a.log.With("role", "service/junk"),
+	})
+	return err
+}
+
+// userJournal is the journal of those who change mailboxes for their owners: what they say is junk is learnt from.
+func (a *App) userJournal() mail.Journal {
+	if a.filter == nil {
+		return a.store
+	}
+	return &junk.Watch{Journal: a.store, Filter: a.filter}
+}
 
 // inboundDoor wires what takes mail from other hosts.
 func (a *App) inboundDoor() *inbound.Door {
@@ -24,6 +89,15 @@ func (a *App) inboundDoor() *inbound.Door {
 	d.Reader = &report.Reader{Serves: a.people.Serves, Clock: a.clock}
 	if a.cfg.Reports.DMARC {
 		d.Reports = a.ledger
+	}
+	if a.limits != nil {
+		d.Rates = a.limits.Rates
+	}
+	if a.scanner != nil {
+		d.Scanner = a.scanner
+	}
+	if a.filter != nil {
+		d.Assessor = a.filter
 	}
 	if j := a.cfg.Judge; j.Enabled {
 		d.Judge = judge.New(judge.Config{

@@ -61,7 +61,7 @@ func Default(data string) Config {
 		Publish: Publish{KeyAlgorithm: "hmac-sha256"},
 		Doctor: Doctor{Every: hour, Lists: []string{"zen.spamhaus.org", "bl.spamcop.net", "b.barracudacentral.org"},
 			Reach:    []string{"gmail-smtp-in.l.google.com:25", "outlook-com.olc.protection.outlook.com:25"},
-			TimeURLs: []string{"https://letsencrypt.org/", "https://www.debian.org/"}},
+			TimeURLs: []string{"http://letsencrypt.org/", "http://deb.debian.org/"}},
 		Accounts: Accounts{
 			Subaddress: "+",
 			Mailboxes:  Mailboxes{Drafts: "Drafts", Sent: "Sent", Junk: "Junk", Trash: "Trash", Archive: "Archive", More: []string{}},

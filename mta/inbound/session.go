@@ -22,10 +22,19 @@ type Door struct {
 	Names    Names          // may be nil: clients are then known by address alone
 	Relay    []netip.Prefix // who may send to foreign domains
 	Trusted  []netip.Prefix // whose mail is not examined; those who may relay are among them
+	Rates    Rates          // may be nil
 	Judge    Judge          // nil: everybody is believed
+	Scanner  Scanner        // may be nil
+	Assessor Assessor       // may be nil
 	Reports  Reports        // may be nil
 	Reader   Reader         // may be nil
 	Log      *slog.Logger
+}
+
+// Rates bound what clients and senders bring (service/limits). They wait for nothing.
+type Rates interface {
+	Message(ip netip.Addr) error
+	Sender(path mail.Path, ip netip.Addr) error
 }
 
 // NewSession greets anybody.
@@ -48,10 +57,27 @@ func (s *session) Mail(_ context.Context, m *smtp.Mail) error {
 	if err := s.tx.Begin(m); err != nil {
 		return err
 	}
+	if err := s.rates(); err != nil {
+		s.log.Info("message refused", "from", string(s.tx.Envelope.From), "reason", err.Error())
+		s.tx.Reset()
+		return err
+	}
 	if s.name == nil {
 		s.name = lookUp(s.door.Names, s.conn.Remote)
 	}
 	return nil
+}
+
+// rates asks whether the client and the sender may bring one more.
+func (s *session) rates() error {
+	if s.door.Rates == nil {
+		return nil
+	}
+	ip := s.address()
+	if err := s.door.Rates.Message(ip); err != nil {
+		return err
+	}
+	return s.door.Rates.Sender(s.tx.Envelope.From, ip)
 }
 
 // Rcpt accepts a recipient that is ours and has room, or refuses it with the reason.
@@ -99,13 +125,19 @@ func (s *session) Data(ctx context.Context, body io.Reader) (*smtp.Reply, error)
 	l := s.door.Intake.Letter(content, s.tx.Envelope)
 	l.Role, l.Peer, l.TLS = role, intake.Peer(s.conn), tls.Describe(s.conn.TLS, false)
 	l.Prefix = s.door.Intake.Received(s.conn, l, s.name.wait())
-	if err := s.examine(ctx, l); err != nil {
+	x, err := s.examine(ctx, l)
+	if err != nil {
 		for _, r := range s.tx.To {
 			s.refused(r.Path, err)
 		}
 		return nil, err
 	}
-	if err := s.door.Intake.Commit(ctx, l, s.tx.To); err != nil {
+	if x.discard {
+		err = x.throwAway(ctx)
+	} else {
+		err = s.door.Intake.Commit(ctx, l, s.tx.To)
+	}
+	if err != nil {
 		s.log.Warn("message not taken", "trace", string(l.Trace), "from", string(s.tx.Envelope.From), "error", err)
 		return nil, err
 	}

@@ -1,0 +1,70 @@
+package app
+
+import (
+	"context"
+	"net"
+
+	"github.com/postrider/postrider/infra/tls"
+	"github.com/postrider/postrider/infra/web"
+	"github.com/postrider/postrider/maa/autoconfig"
+	"github.com/postrider/postrider/mta/policyhost"
+	"github.com/postrider/postrider/proto/mtasts"
+)
+
+// openPolicyHost wires what serves our MTA-STS policy.
+func (a *App) openPolicyHost() {
+	a.policies = policyhost.New(policyhost.Config{
+		Domains: a.people, Mode: mtasts.Mode(a.cfg.TLS.MTASTS), MaxAge: stsMaxAge, Log: a.log.With("role", "mta/policyhost"),
+		MX: func(context.Context, string) ([]string, error) { return []string{a.cfg.Hostname}, nil },
+	})
+}
+
+// stsPolicy is the MTA-STS policy for a domain of ours, or nil where none is served.
+func (a *App) stsPolicy(ctx context.Context, domain string) *mtasts.Policy {
+	if len(a.cfg.Listen.HTTPS) == 0 || a.cfg.TLS.MTASTS == "none" {
+		return nil
+	}
+	p, err := a.policies.Policy(ctx, domain)
+	if err != nil {
+		return nil
+	}
+	return &p
+}
+
+// webPlans are the services of the web.
+func (a *App) webPlans() []plan {
+	if len(a.cfg.Listen.HTTP)+len(a.cfg.Listen.HTTPS) == 0 {
+		return nil
+	}
+	shut, cancel := context.WithCancel(context.Background())
+	cancel() // conversations had their time when the doors closed
+	secure, plain := web.NewMux(), web.NewMux()
+	if a.cfg.TLS.MTASTS != "none" {
+		a.policies.Register(secure)
+	}
+	a.pages().Register(secure, plain)
+	log := a.log.With("role", "infra/web")
+	https := web.New(web.Config{Handler: secure, TLS: a.keeper.Server(tls.Web), Log: log})
+	redirect := ""
+	if _, port, err := net.SplitHostPort(first(a.cfg.Listen.HTTPS)); err == nil {
+		redirect = port
+	}
+	http := web.New(web.Config{Handler: secure, Challenge: a.keeper.AnswerHTTP, RedirectTo: redirect, Plain: plain, Log: log})
+	for _, server := range []*web.Server{https, http} {
+		a.closers = append(a.closers, closerFunc(func() { server.Shutdown(shut) })) //nolint:errcheck // it ends all the same
+	}
+	const most, each = 2000, 100
+	return []plan{
+		{name: "http", addresses: a.cfg.Listen.HTTP, max: most, perClient: each, serve: http.Handle},
+		{name: "https", addresses: a.cfg.Listen.HTTPS, max: most, perClient: each, serve: https.Handle},
+	}
+}
+
+// pages wires what helps people set their mail programs up.
+func (a *App) pages() *autoconfig.Guide {
+	s := a.userServices()
+	return autoconfig.New(autoconfig.Config{
+		Domains: a.people, Hostname: a.cfg.Hostname, IMAPS: int(s.IMAPS), IMAP: int(s.IMAP), POP3S: int(s.POP3S), POP3: int(s.POP3),
+		Submissions: int(s.Submissions), Submission: int(s.Submission), HTTPS: int(port(a.cfg.Listen.HTTPS)), Log: a.log.With("role", "maa/autoconfig"),
+	})
+}
