@@ -61,6 +61,7 @@ type App struct {
 	intake       *intake.Intake
 	rejections   *intake.Rejections
 	search       *search.Service
+	tally        *tally           // counts outcomes
 	ledger       *report.Ledger   // what is counted for reports
 	keys         *seal.Keeper     // DKIM's
 	publisher    *dnspub.Provider // nil: records are published by hand
@@ -120,10 +121,11 @@ func (a *App) open(ctx context.Context) error {
 	}
 	a.people = &directory.Resolver{Directory: a.store, Separator: a.cfg.Accounts.Subaddress}
 	a.auth = directory.NewAuthenticator(a.store, a.clock, secret)
-	a.rejections = intake.NewRejections(a.store, a.clock, a.log.With("role", "service/intake"))
+	a.tally = &tally{Journal: a.store, counts: map[[2]string]int64{}}
+	a.rejections = intake.NewRejections(a.tally, a.clock, a.log.With("role", "service/intake"))
 	a.search = search.New(search.Config{Store: a.store, Mailboxes: a.store, Blobs: a.store, Clock: a.clock, Log: a.log.With("role", "service/search")})
 	a.ledger = report.NewLedger(a.store, a.store, a.clock, a.log.With("role", "mta/report"))
-	a.express = &queue.Express{Journal: a.store}
+	a.express = &queue.Express{Journal: a.tally}
 	if err := a.openFilter(); err != nil {
 		return err
 	}
@@ -172,6 +174,11 @@ func (a *App) Start(ctx context.Context) error {
 		return err
 	}
 	a.closers = append(a.closers, closerFunc(a.keeper.Close))
+	if a.limits != nil {
+		if err := a.limits.Load(ctx); err != nil {
+			return err
+		}
+	}
 	if a.queue, err = a.makeQueue(); err != nil {
 		return err
 	}

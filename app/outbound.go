@@ -189,7 +189,7 @@ func (a *App) makeQueue() (*queue.Scheduler, error) {
 	}
 	q := a.cfg.Queue
 	return queue.New(queue.Config{
-		Journal: a.store, Queue: a.store, Clock: a.clock, Bus: a.bus, Sender: transport,
+		Journal: a.tally, Queue: a.store, Clock: a.clock, Bus: a.bus, Sender: transport,
 		Reporter: reporter, Express: a.express,
 		Owner:   a.cfg.Hostname + ":" + owner,
 		Backoff: queue.Backoff{First: q.RetryFirst.Std(), Max: q.RetryMax.Std()},

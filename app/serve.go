@@ -66,6 +66,6 @@ func (a *App) makeOperations() *admin.Operations {
 		Guard: guard, Journal: a.userJournal(), Blobs: a.store, Directory: a.store, Mailboxes: a.store, Queue: a.store, Trail: a.store, Submitter: a.agent,
 		Checker: checker{a.store}, Trust: trust{a}, Credential: directory.NewCredential, Clock: a.clock,
 		Defaults: admin.Defaults{Quota: int64(a.cfg.Accounts.DefaultQuota), Mailboxes: a.cfg.Accounts.NewMailboxes()},
-		Facts:    admin.Facts{Version: a.version, Hostname: a.cfg.Hostname, Data: a.cfg.Data, Started: a.started, Serving: !a.started.IsZero(), Listening: a.Listening},
+		Facts:    admin.Facts{Version: a.version, Hostname: a.cfg.Hostname, Data: a.cfg.Data, Started: a.started, Serving: !a.started.IsZero(), Listening: a.Listening, Counters: a.counters},
 	})
 }

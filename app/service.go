@@ -54,7 +54,11 @@ func (a *App) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range a.plans() {
+	metrics, err := a.metricsPlan()
+	if err != nil {
+		return err
+	}
+	for _, p := range append(a.plans(), metrics...) {
 		s := &service{name: p.name, server: netserve.New(a.serverConfig(p))}
 		for _, text := range p.addresses {
 			l, err := sockets.Listen(ctx, netserve.Address{Text: text, Mode: p.mode})

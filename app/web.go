@@ -36,8 +36,6 @@ func (a *App) webPlans() []plan {
 	if len(a.cfg.Listen.HTTP)+len(a.cfg.Listen.HTTPS) == 0 {
 		return nil
 	}
-	shut, cancel := context.WithCancel(context.Background())
-	cancel() // conversations had their time when the doors closed
 	secure, plain := web.NewMux(), web.NewMux()
 	if a.cfg.TLS.MTASTS != "none" {
 		a.policies.Register(secure)
@@ -49,14 +47,21 @@ func (a *App) webPlans() []plan {
 	if _, port, err := net.SplitHostPort(first(a.cfg.Listen.HTTPS)); err == nil {
 		redirect = port
 	}
-	http := web.New(web.Config{Handler: secure, Challenge: a.keeper.AnswerHTTP, RedirectTo: redirect, Plain: plain, Log: log})
-	for _, server := range []*web.Server{https, http} {
-		a.closers = append(a.closers, closerFunc(func() { server.Shutdown(shut) })) //nolint:errcheck // it ends all the same
-	}
+	http := web.New(web.Config{Challenge: a.keeper.AnswerHTTP, RedirectTo: redirect, Plain: plain, Log: log})
+	a.endWithUs(https, http)
 	const most, each = 2000, 100
 	return []plan{
 		{name: "http", addresses: a.cfg.Listen.HTTP, max: most, perClient: each, serve: http.Handle},
 		{name: "https", addresses: a.cfg.Listen.HTTPS, max: most, perClient: each, serve: https.Handle},
+	}
+}
+
+// endWithUs ends servers when the system does. Their conversations had their time when the doors closed.
+func (a *App) endWithUs(servers ...*web.Server) {
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, server := range servers {
+		a.closers = append(a.closers, closerFunc(func() { server.Shutdown(over) })) //nolint:errcheck // it ends all the same
 	}
 }
 

@@ -88,6 +88,13 @@ func New(cfg Config) *Server {
 	return s
 }
 
+// Open is how many connections are served now.
+func (s *Server) Open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
 // Serve accepts connections until Shutdown, which makes it return nil, or until the listener fails for good. It closes
 // the listener.
 func (s *Server) Serve(l net.Listener) error {

@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -31,12 +32,16 @@ func NewRejections(j mail.Journal, clock mail.Clock, log *slog.Logger) *Rejectio
 	return &Rejections{journal: j, clock: clock, log: log, waiting: make(chan mail.Event, rejectionsWaiting)}
 }
 
-// Add notes a refusal. It never blocks; a nil Rejections forgets it.
+// Add notes a refusal, under a trace of its own where it has none: what belongs to no message must not be told to whoever asks about
+// another. It never blocks; a nil Rejections forgets it.
 func (r *Rejections) Add(e mail.Event) {
 	if r == nil {
 		return
 	}
 	e.At, e.Outcome = r.clock.Now(), mail.Rejected
+	if e.Trace == "" {
+		e.Trace = mail.NewTraceID(e.At, rand.Uint32())
+	}
 	select {
 	case r.waiting <- e:
 	default:
@@ -52,7 +57,7 @@ func (r *Rejections) Run(ctx context.Context) {
 			r.write(context.WithoutCancel(ctx), nil)
 			return
 		case e := <-r.waiting:
-			r.write(ctx, []mail.Change{mail.Record{Event: e}})
+			r.write(context.WithoutCancel(ctx), []mail.Change{mail.Record{Event: e}}) // which may end at this moment
 		}
 		select {
 		case <-ctx.Done():
