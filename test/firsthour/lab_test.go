@@ -55,7 +55,7 @@ func TestStrangersBelieveEachOther(t *testing.T) {
 	if err := lab.DNS.Publish(t.Context(), "mx.our.test. A 198.51.100.25\nmx.our.test. AAAA 2001:db8:100::25\n"); err != nil {
 		t.Fatal(err)
 	}
-	answer := forge(t, us, two, one.User)
+	answer := forge(t, us, two.Name, two.User, one.User)
 	if !strings.HasPrefix(answer, "550 5.7.1") {
 		t.Errorf("a forged message was answered with %q", answer)
 	}

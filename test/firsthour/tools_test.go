@@ -17,10 +17,10 @@ func short(t *testing.T) {
 	}
 }
 
-// forge has a host send a message in the name of somebody else, and gives the answer to its last line.
-func forge(t *testing.T, from *netlab.Host, to *netlab.Stranger, author string) string {
+// forge has a host send a message in the name of somebody else to a host and a recipient, and gives the answer to its last line.
+func forge(t *testing.T, from *netlab.Host, to, recipient, author string) string {
 	t.Helper()
-	c, err := from.DialContext(t.Context(), "tcp", to.Name+":25")
+	c, err := from.DialContext(t.Context(), "tcp", to+":25")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func forge(t *testing.T, from *netlab.Host, to *netlab.Stranger, author string) 
 		code int
 		line string
 	}{
-		{250, "EHLO " + from.Name}, {250, "MAIL FROM:<" + author + ">"}, {250, "RCPT TO:<" + to.User + ">"}, {354, "DATA"},
+		{250, "EHLO " + from.Name}, {250, "MAIL FROM:<" + author + ">"}, {250, "RCPT TO:<" + recipient + ">"}, {354, "DATA"},
 	} {
 		if err == nil {
 			if err = conn.PrintfLine("%s", step.line); err == nil {
@@ -43,7 +43,7 @@ func forge(t *testing.T, from *netlab.Host, to *netlab.Stranger, author string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("From: <%s>\r\nTo: <%s>\r\nSubject: Forged\r\nDate: %s\r\n\r\nbelieve me\r\n.", author, to.User, time.Now().Format(time.RFC1123Z))
+	text := fmt.Sprintf("From: <%s>\r\nTo: <%s>\r\nSubject: Forged\r\nDate: %s\r\n\r\nbelieve me\r\n.", author, recipient, time.Now().Format(time.RFC1123Z))
 	if err := conn.PrintfLine("%s", text); err != nil {
 		t.Fatal(err)
 	}

@@ -116,7 +116,7 @@ func (ca *CA) startACME(ctx context.Context, l *Lab) error {
 		return err
 	}
 	var err error
-	if ca.Host, err = l.addHost(HostSpec{Name: acmeHost, Addresses: []netip.Addr{addrCA}, Resolver: addrPlain}); err != nil {
+	if ca.Host, err = l.addHost(HostSpec{Name: acmeHost, Addresses: []netip.Addr{addrCA, addrCA6}, Resolver: addrPlain}); err != nil {
 		return err
 	}
 	base := filepath.Join(ca.Dir, "web")

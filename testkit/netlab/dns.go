@@ -33,23 +33,25 @@ type DNS struct {
 
 // Addresses of the lab's own hosts.
 var (
-	addrDNS      = netip.MustParseAddr("192.0.2.2")
-	addrDNS6     = netip.MustParseAddr("2001:db8:2::2")
-	addrPlain    = netip.MustParseAddr("192.0.2.53")
-	addrChecking = netip.MustParseAddr("192.0.2.54")
-	addrCA       = netip.MustParseAddr("192.0.2.80")
+	addrDNS       = netip.MustParseAddr("192.0.2.2")
+	addrDNS6      = netip.MustParseAddr("2001:db8:2::2")
+	addrPlain     = netip.MustParseAddr("192.0.2.53")
+	addrChecking  = netip.MustParseAddr("192.0.2.54")
+	addrResolver6 = netip.MustParseAddr("2001:db8:2::53")
+	addrCA        = netip.MustParseAddr("192.0.2.80")
+	addrCA6       = netip.MustParseAddr("2001:db8:2::80")
 )
 
 // groundZones are those that every lab has. The reverse of all its addresses is in arpa.
 func groundZones() []Zone {
 	return []Zone{
 		{Name: ""},
-		{Name: "arpa", Records: ptr(addrDNS, nameServer) + ptr(addrDNS6, nameServer) + ptr(addrCA, acmeHost+".")},
+		{Name: "arpa", Records: ptr(addrDNS, nameServer) + ptr(addrDNS6, nameServer) + ptr(addrCA, acmeHost+".") + ptr(addrCA6, acmeHost+".")},
 		{Name: "example", Shape: Hashed},
 		// Well-known block lists, which know nobody but their test entry (RFC 5782 5).
 		{Name: "org", Shape: OptOut, Records: "2.0.0.127.zen.spamhaus A 127.0.0.2\n2.0.0.127.b.barracudacentral A 127.0.0.2\n"},
 		{Name: "net", Shape: Unsigned, Records: "2.0.0.127.bl.spamcop A 127.0.0.2\n"},
-		{Name: "test", Records: glue() + fmt.Sprintf("%s. A %s\n", acmeHost, addrCA)},
+		{Name: "test", Records: glue() + fmt.Sprintf("%s. A %s\n%s. AAAA %s\n", acmeHost, addrCA, acmeHost, addrCA6)},
 	}
 }
 
@@ -140,7 +142,11 @@ key %q { algorithm hmac-sha256; secret %q; };
 	if err := os.WriteFile(conf, []byte(b.String()), 0o644); err != nil {
 		return err
 	}
-	p, err := d.start("named", "named", "-g", "-n", "1", "-c", conf)
+	program, err := d.lab.copyOf("named")
+	if err != nil {
+		return err
+	}
+	p, err := d.start("named", program, "-g", "-n", "1", "-c", conf)
 	if err != nil {
 		return err
 	}
@@ -149,7 +155,7 @@ key %q { algorithm hmac-sha256; secret %q; };
 
 // resolve starts both resolvers.
 func (d *DNS) resolve(ctx context.Context) error {
-	h, err := d.lab.addHost(HostSpec{Name: "resolver", Addresses: []netip.Addr{addrPlain, addrChecking}, Resolver: addrPlain})
+	h, err := d.lab.addHost(HostSpec{Name: "resolver", Addresses: []netip.Addr{addrPlain, addrChecking, addrResolver6}, Resolver: addrPlain})
 	if err != nil {
 		return err
 	}
@@ -165,9 +171,13 @@ func (d *DNS) resolve(ctx context.Context) error {
 			return err
 		}
 	}
+	program, err := d.lab.copyOf("unbound")
+	if err != nil {
+		return err
+	}
 	var started []*Process
 	for _, name := range []string{"plain", "checking"} {
-		p, err := h.start("unbound-"+name, "unbound", "-d", "-p", "-c", filepath.Join(h.Dir, name))
+		p, err := h.start("unbound-"+name, program, "-d", "-p", "-c", filepath.Join(h.Dir, name))
 		if err != nil {
 			return err
 		}

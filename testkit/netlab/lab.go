@@ -205,6 +205,20 @@ func lookPath(program string) (string, error) {
 	return "", err
 }
 
+// copyOf copies a program into the lab: AppArmor knows it by its path, and would keep it from files that are not where Debian has them.
+func (l *Lab) copyOf(program string) (string, error) {
+	path, err := lookPath(program)
+	if err != nil {
+		return "", err
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	own := filepath.Join(l.Dir, filepath.Base(program))
+	return own, os.WriteFile(own, b, 0o755)
+}
+
 // sweepDead removes the namespaces of processes that are no more, for whom not even their janitor could do it.
 func sweepDead() {
 	var names []string
