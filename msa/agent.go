@@ -93,7 +93,7 @@ func (a *Agent) take(ctx context.Context, s submission) (*mail.Letter, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := a.repaired(ctx, s)
+	body, err := a.repaired(ctx, &s)
 	if err != nil {
 		return nil, err
 	}

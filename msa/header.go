@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/proto/addr"
@@ -15,8 +16,8 @@ import (
 	"github.com/postrider/postrider/service/intake"
 )
 
-// repaired reads the header, checks and repairs it, and gives the whole message as a stream again.
-func (a *Agent) repaired(ctx context.Context, s submission) (io.Reader, error) {
+// repaired reads the header, checks and repairs it, notes what it wishes of TLS, and gives the whole message as a stream again.
+func (a *Agent) repaired(ctx context.Context, s *submission) (io.Reader, error) {
 	in := bufio.NewReaderSize(s.body, 16<<10)
 	h, err := message.ReadHeader(in, message.DefaultMaxHeader)
 	if errors.Is(err, message.ErrHeaderTooLarge) {
@@ -30,6 +31,10 @@ func (a *Agent) repaired(ctx context.Context, s submission) (io.Reader, error) {
 	}
 	if err := a.repair(s.account, &h); err != nil {
 		return nil, err
+	}
+	// The parameter of MAIL, where there is one, counts more (RFC 8689 4.1).
+	if s.env.TLS == mail.TLSAsUsual && strings.EqualFold(strings.TrimSpace(h.Get("TLS-Required")), "No") {
+		s.env.TLS = mail.TLSOptional
 	}
 	head := append(h.Bytes(), "\r\n"...)
 	return io.MultiReader(bytes.NewReader(head), in), nil

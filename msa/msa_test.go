@@ -7,10 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/emersion/go-msgauth/dkim"
+
 	"github.com/postrider/postrider/infra/dns"
 	"github.com/postrider/postrider/infra/smtpd"
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/msa"
+	"github.com/postrider/postrider/service/seal"
 	"github.com/postrider/postrider/testkit/dialog"
 	"github.com/postrider/postrider/testkit/town"
 )
@@ -184,5 +187,40 @@ func TestSubmit(t *testing.T) {
 	}
 	if got := w.Mail(t, "bob@one.example", "INBOX"); len(got) != 2 {
 		t.Errorf("bob has %d messages, want 2", len(got))
+	}
+}
+
+// TestSigned signs what our people send above the trace fields, so that the trail says with which keys, and notes what the message wishes of TLS:
+// RFC 6376 5.6, RFC 8689 5.
+func TestSigned(t *testing.T) {
+	t.Parallel()
+	w := town.New(t)
+	keys := seal.NewKeeper(w.Store, w.Store, mail.SystemClock{})
+	if _, err := keys.Ensure(t.Context(), town.Domain); err != nil {
+		t.Fatal(err)
+	}
+	w.Intake.Sealer = seal.New(keys, mail.SystemClock{})
+	send := func(lines ...string) {
+		script := login + "C: MAIL FROM:<ann@one.example>\nS: /250 .*/\nC: RCPT TO:<kim@far.example>\nS: /250 .*/\n" + message(lines...) + "S: /250 2\\.0\\.0 taken.*/\nC: QUIT\nS: /221 .*/\n"
+		door(w).Run(t, "send", script)
+	}
+	send("From: ann@one.example", "Subject: one", "", "text")
+	send("From: ann@one.example", "Subject: two", "TLS-Required: No", "", "text")
+	q := w.Queue(t)
+	if len(q) != 2 || q[0].TLS != mail.TLSAsUsual || q[1].TLS != mail.TLSOptional {
+		t.Fatalf("%+v", q)
+	}
+	text := w.Read(t, q[0].Prefix, q[0].Blob)
+	if n := strings.Count(text, "DKIM-Signature:"); n != 2 || strings.Index(text, "DKIM-Signature:") > strings.Index(text, "Received:") {
+		t.Errorf("%d signatures:\n%s", n, text)
+	}
+	verified, err := dkim.Verify(strings.NewReader(text))
+	if err != nil || len(verified) != 2 {
+		t.Errorf("%+v, %v", verified, err) // the keys are in no DNS: what counts is that both can be read
+	}
+	for _, e := range w.Trail(t, "kim@far.example") {
+		if e.Outcome == mail.Accepted && !strings.Contains(e.Reason, "Signed for one.example with ") {
+			t.Errorf("the trail says %q", e.Reason)
+		}
 	}
 }
