@@ -82,6 +82,9 @@ func (a *App) serverConfig(p plan) netserve.Config {
 	if a.cfg.Lab.NoLimits {
 		c.Max, c.MaxPerClient, c.Admit = 0, 0, nil
 	}
+	// A network that uses a few addresses for its many connections is let be; one that uses all of them is not.
+	const addresses = 4
+	c.MaxPerNetwork = addresses * c.MaxPerClient
 	if p.implicit != nil {
 		c.Handler = func(ctx context.Context, conn net.Conn) { p.serve(ctx, cryptotls.Server(conn, p.implicit)) }
 	} else if p.busy != nil {

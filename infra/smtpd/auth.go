@@ -115,7 +115,7 @@ func authReply(err error) *smtp.Reply {
 	case errors.Is(err, sasl.ErrUnknownMechanism):
 		return smtp.Errorf(504, "5.5.4", "mechanism not offered")
 	case errors.Is(err, sasl.ErrRefused), errors.Is(err, sasl.ErrBinding):
-		return smtp.Errorf(535, "5.7.8", "authentication failed")
+		return smtp.Errorf(535, "5.7.8", "authentication failed (docs/problems.md#authentication-fails)")
 	case errors.Is(err, context.Canceled):
 		return stopping()
 	}
@@ -127,5 +127,5 @@ func authReply(err error) *smtp.Reply {
 	case mail.Denied:
 		return smtp.Errorf(535, "5.7.8", "%s", mail.Sentence(err))
 	}
-	return smtp.Errorf(535, "5.7.8", "authentication failed")
+	return smtp.Errorf(535, "5.7.8", "authentication failed (docs/problems.md#authentication-fails)")
 }

@@ -58,7 +58,7 @@ func (b *body) explain(err error) error {
 	case err == io.EOF, errors.Is(err, io.ErrUnexpectedEOF):
 		return err
 	case err == errOver:
-		return mail.Errorf(mail.TooLarge, "the message is over the limit of %d octets", b.max)
+		return mail.Errorf(mail.TooLarge, "the message is over the limit of %d octets (docs/problems.md#too-large)", b.max)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return mail.Errorf(mail.Unavailable, "the client was silent for too long: %w", err)
 	case errors.Is(err, net.ErrClosed):
@@ -174,7 +174,7 @@ func (c *conversation) verdict(b *body, violation error, replies []*smtp.Reply) 
 		return c.forAll(r)
 	}
 	if b.cause == errOver {
-		return c.forAll(smtp.Errorf(552, "5.3.4", "the message is over the limit of %d octets", b.max))
+		return c.forAll(smtp.Errorf(552, "5.3.4", "the message is over the limit of %d octets (docs/problems.md#too-large)", b.max))
 	}
 	return replies
 }

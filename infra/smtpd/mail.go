@@ -24,7 +24,7 @@ func (c *conversation) mail(m *smtp.Mail) {
 		c.fail(smtp.Errorf(530, "5.7.10", "REQUIRETLS is offered inside TLS only; say STARTTLS first"))
 		return
 	case c.cfg.MaxSize > 0 && m.Size > c.cfg.MaxSize: // RFC 1870 6.1
-		c.reply(smtp.Errorf(552, "5.3.4", "the message is over the limit of %d octets", c.cfg.MaxSize))
+		c.reply(smtp.Errorf(552, "5.3.4", "the message is over the limit of %d octets (docs/problems.md#too-large)", c.cfg.MaxSize))
 		return
 	}
 	c.pub.UTF8 = m.UTF8

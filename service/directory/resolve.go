@@ -117,7 +117,7 @@ func (w *walk) step(ctx context.Context, p mail.Path, depth int) error {
 func (w *walk) elsewhere(p mail.Path, depth int) error {
 	if depth == 0 {
 		_, domain := p.Split()
-		return &mail.Error{Kind: mail.Denied, Enhanced: "5.7.1", Text: "relaying denied: " + domain + " is not served here"}
+		return &mail.Error{Kind: mail.Denied, Enhanced: "5.7.1", Text: "relaying denied: " + domain + " is not served here; our users send over port 465 or 587 (docs/problems.md#relay-denied)"}
 	}
 	w.out.Remote = append(w.out.Remote, p)
 	return nil
@@ -189,7 +189,7 @@ func (w *walk) oldest(ctx context.Context, domain string) (bool, error) {
 func (w *walk) local(a mail.Account, detail string) error {
 	if a.Quota > 0 && a.Used+w.size > a.Quota {
 		return &mail.Error{Kind: mail.OverQuota, Enhanced: "4.2.2",
-			Text: "the mailbox of " + string(a.Address) + " is full; try again once its owner has made room"}
+			Text: "the mailbox of " + string(a.Address) + " is full; try again once its owner has made room (docs/problems.md#quota-full)"}
 	}
 	for _, have := range w.out.Local {
 		if have.Account == a.ID {

@@ -141,7 +141,7 @@ func (in *Intake) Commit(ctx context.Context, l *mail.Letter, to []Recipient) er
 	case mail.NotFound: // a mailbox that vanished between the plan and the commit: the next try plans anew
 		return &mail.Error{Kind: mail.Unavailable, Text: "the mailbox changed at this moment; try again", Err: err}
 	case mail.OverQuota: // how full it is, is its owner's affair
-		return &mail.Error{Kind: mail.OverQuota, Enhanced: "4.2.2", Text: "the mailbox of a recipient is full; try again once its owner has made room", Err: err}
+		return &mail.Error{Kind: mail.OverQuota, Enhanced: "4.2.2", Text: "the mailbox of a recipient is full; try again once its owner has made room (docs/problems.md#quota-full)", Err: err}
 	}
 	return err
 }
