@@ -78,6 +78,9 @@ func (a *App) listen(ctx context.Context) error {
 
 func (a *App) serverConfig(p plan) netserve.Config {
 	c := netserve.Config{Handler: p.serve, Max: p.max, MaxPerClient: p.perClient, ProxyFrom: config.Prefixes(a.cfg.Listen.ProxyFrom), Clock: a.clock, Log: a.log.With("service", p.name)}
+	if p.name == "http" || p.name == "https" {
+		c.ProxyMay = config.Prefixes(loopback) // a web server of this machine that passes our names on
+	}
 	c.Admit, c.Unbounded = p.admit, append(a.exempt(), config.Prefixes(loopback)...)
 	if a.cfg.Lab.NoLimits {
 		c.Max, c.MaxPerClient, c.Admit = 0, 0, nil

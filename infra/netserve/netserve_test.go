@@ -346,6 +346,15 @@ func TestProxy(t *testing.T) {
 			}
 		})
 	}
+	// Who may send a header need not.
+	for sends, wants := range map[string]string{"PROXY TCP4 192.0.2.7 127.0.0.1 4660 25\r\n": "hello 192.0.2.7:4660", v2: "hello 192.0.2.7:4660", "EHLO x\r\n": "hello 127.0.0.1:"} {
+		_, addr := start(t, netserve.Config{ProxyMay: loopback})
+		c := dial(t, "tcp", addr)
+		fmt.Fprint(c, sends)
+		if got := c.line(t); !strings.HasPrefix(got, wants) {
+			t.Errorf("%q: got %q, want %q", sends, got, wants)
+		}
+	}
 }
 
 // Servers close by halves, so that their last words are heard: also behind a proxy.

@@ -54,6 +54,8 @@ type Config struct {
 	Unbounded []netip.Prefix
 	// ProxyFrom are the networks of proxies that put a PROXY header (v1 or v2) in front of each connection.
 	ProxyFrom []netip.Prefix
+	// ProxyMay are the networks of peers that may put one, and need not: such as web servers on this machine.
+	ProxyMay []netip.Prefix
 	// Admit is asked about each client before its connection takes a place, or, behind a proxy, before it takes one of MaxPerClient; its
 	// error refuses. It runs in the loop that accepts, so it must not wait. UNIX sockets have no client. May be nil.
 	Admit func(client netip.Addr) error
@@ -243,11 +245,16 @@ const proxyTimeout = 10 * time.Second
 // behindProxy reads the PROXY header where the peer is a trusted proxy. ok is false when it did not come or is not one.
 func (s *Server) behindProxy(conn net.Conn) (_ net.Conn, ok bool) {
 	peer, isIP := addrOf(conn.RemoteAddr())
-	if !isIP || !within(peer, s.cfg.ProxyFrom) {
+	policy := proxyproto.REQUIRE
+	switch {
+	case isIP && within(peer, s.cfg.ProxyFrom):
+	case isIP && within(peer, s.cfg.ProxyMay):
+		policy = proxyproto.USE
+	default:
 		return conn, true
 	}
-	p := proxyproto.NewConn(conn, proxyproto.WithPolicy(proxyproto.REQUIRE), proxyproto.SetReadHeaderTimeout(proxyTimeout))
-	if p.ProxyHeader() == nil {
+	p := proxyproto.NewConn(conn, proxyproto.WithPolicy(policy), proxyproto.SetReadHeaderTimeout(proxyTimeout))
+	if p.ProxyHeader() == nil && policy == proxyproto.REQUIRE {
 		s.cfg.Log.Warn("a trusted proxy sent no PROXY header; closed", "role", "infra/netserve", "proxy", peer.String())
 		return nil, false
 	}
