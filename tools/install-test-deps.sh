@@ -5,7 +5,8 @@ set -eu
 
 packages="swaks msmtp curl mutt isync fetchmail postfix dovecot-imapd openssl ca-certificates
 libnet-ssleay-perl libio-socket-ssl-perl libauthen-sasl-perl nsd ldnsutils unbound python3-dkim python3-nacl
-iproute2 hostname bind9 bind9-utils bind9-dnsutils pebble opendkim opendmarc"
+iproute2 hostname bind9 bind9-utils bind9-dnsutils pebble opendkim opendmarc
+nginx libnginx-mod-stream caddy chromium libxml2-utils zbar-tools"
 [ $# = 0 ] || packages="$*"
 
 command -v dpkg-query >/dev/null 2>&1 || {

@@ -181,15 +181,15 @@ func nginx(names []string, http, https string) string {
 	return b.String()
 }
 
-// caddy has certificates of its own for the pages; what is asked over port 80 goes on. Both with the client's address (PROXY protocol).
+// caddy has certificates of its own for the pages; what is asked over port 80 goes on.
 func caddy(names []string, http, https string) string {
 	var b strings.Builder
-	b.WriteString("# Caddy\n")
+	b.WriteString("# Caddy; from version 2.7 on take the # before proxy_protocol away, and Postrider knows the client's address\n")
 	if http != "" {
-		fmt.Fprintf(&b, "http://%s {\n    reverse_proxy %s {\n        transport http {\n            proxy_protocol v2\n        }\n    }\n}\n", strings.Join(names, ", http://"), http)
+		fmt.Fprintf(&b, "http://%s {\n    reverse_proxy %s {\n        transport http {\n            # proxy_protocol v2\n        }\n    }\n}\n", strings.Join(names, ", http://"), http)
 	}
 	if https != "" {
-		fmt.Fprintf(&b, "%s {\n    reverse_proxy https://%s {\n        header_up Host {host}\n        transport http {\n            proxy_protocol v2\n            tls_server_name %s\n        }\n    }\n}\n",
+		fmt.Fprintf(&b, "%s {\n    reverse_proxy https://%s {\n        header_up Host {host}\n        transport http {\n            # proxy_protocol v2\n            tls_server_name %s\n        }\n    }\n}\n",
 			strings.Join(names[1:], ", "), https, names[0])
 	}
 	return b.String()
