@@ -145,7 +145,7 @@ func (a *App) open(ctx context.Context) error {
 		return err
 	}
 	a.agent = &msa.Agent{
-		Intake: a.intake, Resolver: a.people, Senders: a.people, Accounts: a.store, Clock: a.clock, Log: a.log,
+		Intake: a.intake, Resolver: a.people, Senders: a.people, Accounts: a.store, Clock: a.clock, Log: a.log, OneClick: a.cfg.Accounts.OneClick,
 	}
 	if a.directDelivery() {
 		routes, err := a.routes()

@@ -21,6 +21,7 @@ type Agent struct {
 	Accounts Accounts
 	Domains  Domains // may be nil: foreign domains are then not looked up (a smart host knows better)
 	Limits   Limits  // may be nil: nobody counts
+	OneClick bool    // add List-Unsubscribe-Post where List-Unsubscribe has a web address (RFC 8058 3.1)
 	Clock    mail.Clock
 	Log      *slog.Logger
 }

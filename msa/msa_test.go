@@ -224,3 +224,30 @@ func TestSigned(t *testing.T) {
 		}
 	}
 }
+
+// TestOneClick adds the field for one-click unsubscription where there is a web address for it, once: RFC 8058 3.1.
+func TestOneClick(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		fields []string
+		want   int
+	}{
+		"a web address":  {[]string{"List-Unsubscribe: <mailto:leave@one.example>, <HTTPS://one.example/leave?x>"}, 1},
+		"mail only":      {[]string{"List-Unsubscribe: <mailto:leave@one.example>"}, 0},
+		"there already":  {[]string{"List-Unsubscribe: <https://one.example/x>", "List-Unsubscribe-Post: List-Unsubscribe=One-Click"}, 1},
+		"no list at all": {nil, 0},
+	} {
+		w := town.New(t)
+		a := agent(w)
+		a.OneClick = true
+		srv := smtpd.New(smtpd.Config{Hostname: town.Host, AllowCleartextAuth: true}, &msa.Door{Agent: a, Auth: w.Auth})
+		lines := append([]string{"From: ann@one.example"}, tt.fields...)
+		town.Door(srv.Serve).Run(t, name, login+"C: MAIL FROM:<ann@one.example>\nS: /250 .*/\nC: RCPT TO:<kim@far.example>\nS: /250 .*/\n"+
+			message(append(lines, "", "text")...)+"S: /250 2\\.0\\.0 taken.*/\nC: QUIT\nS: /221 .*/\n")
+		q := w.Queue(t)
+		text := w.Read(t, q[0].Prefix, q[0].Blob)
+		if n := strings.Count(text, "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"); n != tt.want {
+			t.Errorf("%s: %d fields in\n%s", name, n, text)
+		}
+	}
+}

@@ -367,6 +367,9 @@ type Accounts struct {
 	Subaddress string `toml:"subaddress"`
 	// DefaultQuota is how much mail a new account may hold. 0 is no limit.
 	DefaultQuota Size `toml:"default_quota"`
+	// OneClick says that the web addresses in our people's List-Unsubscribe fields take a POST as a leave (RFC 8058): the field that lets
+	// readers' programs show a button, which large providers ask of newsletters, is added where it is missing.
+	OneClick bool `toml:"one_click"`
 
 	Mailboxes Mailboxes `toml:"mailboxes"`
 }
