@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/postrider/postrider/infra/durable"
 	"github.com/postrider/postrider/mail"
 )
 
@@ -26,28 +27,8 @@ func installationSecret(data string) ([]byte, error) {
 	}
 	b = make([]byte, length)
 	rand.Read(b) //nolint:errcheck // crypto/rand.Read never fails (Go 1.24)
-	if err := writeDurably(name, b); err != nil {
+	if err := durable.WriteFile(name, b, 0o600); err != nil {
 		return nil, mail.Errorf(mail.Unavailable, "the secret of this installation cannot be written: %w", err)
 	}
 	return b, nil
-}
-
-// writeDurably makes a file that after a power loss is there whole or not at all.
-func writeDurably(name string, b []byte) error {
-	f, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(name+".new", name); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(name))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/postrider/postrider/infra/durable"
 	"github.com/postrider/postrider/mail"
 )
 
@@ -68,7 +69,7 @@ func (d disk) write(path, text string, mode fs.FileMode, to *Owner) error {
 		err = os.Rename(half, name)
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(name))
+		err = durable.SyncDir(filepath.Dir(name))
 	}
 	return trouble(err, path, "written")
 }
@@ -93,7 +94,7 @@ func (d disk) remove(path string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return trouble(errors.Join(err, syncDir(filepath.Dir(d.real(path)))), path, "removed")
+	return trouble(errors.Join(err, durable.SyncDir(filepath.Dir(d.real(path)))), path, "removed")
 }
 
 // directory makes a directory and those above it. The mode and the owner are of the last one, also where it is there already; a mode of 0 leaves
@@ -122,7 +123,7 @@ func (d disk) directory(path string, mode fs.FileMode, to *Owner) error {
 	}
 	for _, at := range made {
 		if err == nil {
-			err = syncDir(filepath.Dir(at))
+			err = durable.SyncDir(filepath.Dir(at))
 		}
 	}
 	return trouble(err, path, "made")
@@ -175,14 +176,6 @@ func (r *run) keep(path, text string, mode fs.FileMode, to *Owner) (Action, erro
 	}
 	r.report.Files = append(r.report.Files, File{path, action})
 	return action, nil
-}
-
-func syncDir(name string) error {
-	dir, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // trouble makes an error of the disk one for people; nil stays nil.

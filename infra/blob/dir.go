@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/postrider/postrider/infra/durable"
 )
 
 // partSuffix ends the name of a pack that was never synced.
@@ -43,7 +45,7 @@ func OpenDir(root string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d, syncDir(filepath.Dir(root))
+	return d, durable.SyncDir(filepath.Dir(root))
 }
 
 // Create makes a new pack.
@@ -76,7 +78,7 @@ func (d *Dir) makeParent(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if err := syncDir(d.root); err != nil {
+	if err := durable.SyncDir(d.root); err != nil {
 		return err
 	}
 	d.durable[dir] = true
@@ -167,7 +169,7 @@ func (f *dirFile) Sync() error {
 	if err := os.Rename(f.path+partSuffix, f.path); err != nil {
 		return err
 	}
-	if err := syncDir(filepath.Dir(f.path)); err != nil {
+	if err := durable.SyncDir(filepath.Dir(f.path)); err != nil {
 		return fmt.Errorf("sync the directory of %s: %w", f.path, err)
 	}
 	f.part = false
@@ -175,13 +177,3 @@ func (f *dirFile) Sync() error {
 }
 
 func (f *dirFile) Close() error { return f.f.Close() }
-
-// syncDir makes the names in a directory durable.
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	return errors.Join(err, d.Close())
-}

@@ -17,6 +17,7 @@ import (
 	"modernc.org/sqlite"
 
 	"github.com/postrider/postrider/infra/blob"
+	"github.com/postrider/postrider/infra/durable"
 	"github.com/postrider/postrider/mail"
 )
 
@@ -89,7 +90,7 @@ type Store struct {
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{dir: o.Dir, clock: o.Clock, log: o.Log, bus: o.Bus, opt: o, known: newKnown()}
 	s.defaults()
-	if err := makeDir(s.dir); err != nil {
+	if err := durable.MakeDir(s.dir); err != nil {
 		return nil, fmt.Errorf("make the store's directory: %w", err)
 	}
 	lock, err := lockDir(s.dir)
@@ -103,29 +104,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	go s.commits()
 	return s, nil
-}
-
-// makeDir makes a directory, and those above it that are missing, so that all their names survive a power failure.
-func makeDir(path string) error {
-	highest := path // of those that are missing
-	for up := filepath.Dir(path); up != filepath.Dir(up); up = filepath.Dir(up) {
-		if _, err := os.Stat(up); err == nil {
-			break
-		}
-		highest = up
-	}
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return err
-	}
-	for dir := path; ; dir = filepath.Dir(dir) {
-		parent, err := os.Open(filepath.Dir(dir))
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(parent.Sync(), parent.Close()); err != nil || dir == highest {
-			return err
-		}
-	}
 }
 
 func (s *Store) defaults() {

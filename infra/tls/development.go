@@ -20,6 +20,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/postrider/postrider/infra/durable"
 	"github.com/postrider/postrider/mail"
 )
 
@@ -211,15 +212,5 @@ func (d *development) vouch(name string, key crypto.Signer) (*tls.Certificate, e
 
 // store writes a file whole or not at all.
 func (d *development) store(name string, mode fs.FileMode, block *pem.Block) error {
-	f, err := os.CreateTemp(d.dir, name+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // does nothing once it was renamed
-	_, err = f.Write(pem.EncodeToMemory(block))
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), d.path(name))
+	return durable.WriteFile(d.path(name), pem.EncodeToMemory(block), mode)
 }
