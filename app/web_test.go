@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -19,7 +20,9 @@ func get(t *testing.T, at, url string) (int, string) {
 	t.Helper()
 	c := http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // a self-made certificate
-			Dial: func(string, string) (net.Conn, error) { return net.Dial("tcp", at) }}}
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, "tcp", at)
+			}}}
 	resp, err := c.Get(url)
 	if err != nil {
 		t.Fatal(err)

@@ -167,14 +167,14 @@ func TestDevelopmentCertificate(t *testing.T) {
 func TestDevelopmentFilesThatAreDamaged(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	k := keeper(t, tls.KeeperConfig{Dir: dir})
+	keeper(t, tls.KeeperConfig{Dir: dir})
 	damage := func(name string) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	damage("development.pem")
-	if k = keeper(t, tls.KeeperConfig{Dir: dir}); k.Expires().IsZero() {
+	if k := keeper(t, tls.KeeperConfig{Dir: dir}); k.Expires().IsZero() {
 		t.Error("a damaged certificate was not made anew")
 	}
 	damage("development-ca.pem")

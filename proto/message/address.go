@@ -175,7 +175,7 @@ func (p *addressParser) add(start, end int, text string) {
 // encoded word is taken whole, because some programs leave commas in it.
 func (p *addressParser) takeAtom(at int) int {
 	if strings.HasPrefix(p.s[at:], "=?") {
-		if _, n := parseWord(p.s[at:]); n > 0 && strings.IndexAny(p.s[at:at+n], " \t") < 0 {
+		if _, n := parseWord(p.s[at:]); n > 0 && !strings.ContainsAny(p.s[at:at+n], " \t") {
 			p.add(at, at+n, p.s[at:at+n])
 			return at + n
 		}
@@ -344,7 +344,7 @@ func (p *addressParser) flush() {
 // splitBare takes apart an entry without brackets: it is an address, or a name and an address behind it.
 func splitBare(s string) (name, spec string) {
 	at := strings.LastIndexByte(s, '@')
-	if at < 0 || strings.IndexAny(s, " \t(\"") < 0 {
+	if at < 0 || !strings.ContainsAny(s, " \t(\"") {
 		return "", s
 	}
 	i := strings.LastIndexAny(s[:at], " \t")
@@ -435,7 +435,7 @@ func localText(s string) string {
 
 // stripSpace takes space and comments out.
 func stripSpace(s string) string {
-	if strings.IndexAny(s, " \t\r\n(") < 0 {
+	if !strings.ContainsAny(s, " \t\r\n(") {
 		return s
 	}
 	var b strings.Builder

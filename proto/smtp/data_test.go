@@ -15,13 +15,13 @@ import (
 
 // unstuff is the rule of RFC 5321 4.5.2 told as slowly as can be: the text up to the end or the first violation,
 // and how many octets belong to the data (-1 when the end is missing).
-func unstuff(wire string) (text string, violation error, used int) {
+func unstuff(wire string) (text string, used int, violation error) {
 	var out []byte
 	lineStart := true
 	for i := 0; i < len(wire); i++ {
 		if lineStart && wire[i] == '.' {
 			if strings.HasPrefix(wire[i:], ".\r\n") {
-				return string(out), violation, i + 3
+				return string(out), i + 3, violation
 			}
 			lineStart = false
 			continue
@@ -37,7 +37,7 @@ func unstuff(wire string) (text string, violation error, used int) {
 			lineStart = true
 			continue
 		case wire[i] == '\r' && i+1 == len(wire):
-			return string(out), violation, -1
+			return string(out), -1, violation
 		case wire[i] == '\r':
 			bad = ErrBareCR
 		case wire[i] == '\n':
@@ -52,7 +52,7 @@ func unstuff(wire string) (text string, violation error, used int) {
 			out = append(out, wire[i])
 		}
 	}
-	return string(out), violation, -1
+	return string(out), -1, violation
 }
 
 // readData reads wire through a DataReader in one of several ways and compares it with the slow rule.
@@ -61,7 +61,7 @@ func readData(t interface {
 	Fatalf(string, ...any)
 }, wire string, src io.Reader, size, way int) {
 	t.Helper()
-	wantText, wantViolation, used := unstuff(wire)
+	wantText, used, wantViolation := unstuff(wire)
 	in := NewReader(src, make([]byte, size))
 	d := NewDataReader(in)
 	var got bytes.Buffer
@@ -190,7 +190,7 @@ func checkDotted(t interface {
 		t.Fatalf("%q written with a bare CR or LF: %q", text, wire)
 	}
 	want := normal(text)
-	got, violation, used := unstuff(wire)
+	got, used, violation := unstuff(wire)
 	if nul := strings.IndexByte(want, 0); nul >= 0 {
 		if violation != ErrNUL || got != want[:nul] || used != len(wire) {
 			t.Fatalf("%q: %q %v %d", text, got, violation, used)

@@ -88,7 +88,7 @@ func parseRcpt(_ Verb, arg string) (Command, error) {
 		return nil, err
 	}
 	for _, p := range list {
-		ok := p.hasValue
+		var ok bool
 		switch p.key {
 		case "NOTIFY":
 			r.Notify, ok = ParseNotify(p.value)
