@@ -2,11 +2,15 @@ package app
 
 import (
 	"context"
+	"net"
+	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/postrider/postrider/infra/config"
+	"github.com/postrider/postrider/infra/dns"
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/mta/inbound"
 	"github.com/postrider/postrider/mta/report"
@@ -112,8 +116,45 @@ func (a *App) inboundDoor() *inbound.Door {
 func (a *App) reportSender() *report.Sender {
 	return report.NewSender(report.SenderConfig{
 		Notes: a.store, Journal: a.store, Poster: a.intake.As("mta/report"), Resolver: a.resolver, Clock: a.clock, From: a.reporter,
+		HTTP:  a.outsideClient(),
 		DMARC: a.cfg.Reports.DMARC, TLS: a.cfg.Reports.TLS, Wait: reportsAfter, Log: a.log.With("role", "mta/report"),
 	})
+}
+
+// outsideClient talks to web servers whose addresses strangers wrote into the DNS: to none that is inside (a private or loopback address), and
+// it follows nobody elsewhere.
+func (a *App) outsideClient() *http.Client {
+	dial := func(ctx context.Context, _, at string) (net.Conn, error) {
+		host, text, err := net.SplitHostPort(at)
+		if err != nil {
+			return nil, err
+		}
+		port, err := strconv.ParseUint(text, 10, 16)
+		if err != nil {
+			return nil, err
+		}
+		answer, err := a.resolver.Addresses(ctx, host)
+		if err != nil {
+			return nil, err
+		}
+		d := &dns.Dialer{Resolver: a.resolver, Timeout: a.cfg.Outbound.ConnectTimeout.Std()}
+		err = mail.Errorf(mail.Denied, "%s has no address outside", host)
+		for _, ip := range answer.Value {
+			if !public(ip.Unmap()) {
+				continue
+			}
+			var conn net.Conn
+			if conn, err = d.DialAddr(ctx, ip, uint16(port)); err == nil {
+				return conn, nil
+			}
+		}
+		return nil, err
+	}
+	return &http.Client{
+		Transport:     &http.Transport{DialContext: dial, DisableKeepAlives: true, MaxResponseHeaderBytes: 16 << 10},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Timeout:       time.Minute,
+	}
 }
 
 // reporter is who reports come from: the configured address, or the postmaster of the domain that the host lies in, or of our first domain.
