@@ -18,9 +18,7 @@ func (c checker) Verify(ctx context.Context, r admin.VerifyRequest, progress fun
 	var err error
 	var octets int64
 	if r.Quick {
-		if broken := c.store.Check(ctx); broken != nil {
-			faults = append(faults, store.Fault{Text: broken.Error()})
-		}
+		faults = c.store.Breaches(ctx)
 	} else {
 		faults, err = c.store.Verify(ctx, func(p store.Progress) {
 			octets = p.Done

@@ -104,14 +104,14 @@ const maxFaults = 100
 // their end; Verify does more.
 func (s *Store) Check(ctx context.Context) error {
 	var errs []error
-	for _, f := range s.checkRules(ctx) {
+	for _, f := range s.Breaches(ctx) {
 		errs = append(errs, errors.New(f.Text))
 	}
 	return errors.Join(errs...)
 }
 
-// checkRules looks at every rule, also when one cannot be read.
-func (s *Store) checkRules(ctx context.Context) []Fault {
+// Breaches lists what of the index's invariants does not hold. It looks at every rule, also when one cannot be read, and at no bodies.
+func (s *Store) Breaches(ctx context.Context) []Fault {
 	var faults []Fault
 	unread := map[string]bool{} // why rules could not be looked at: many for one reason
 	for _, rule := range rules {

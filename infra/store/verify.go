@@ -30,7 +30,7 @@ func (s *Store) Verify(ctx context.Context, progress func(Progress)) ([]Fault, e
 		progress = func(Progress) {}
 	}
 	faults := s.checkPages(ctx)
-	faults = append(faults, s.checkRules(ctx)...)
+	faults = append(faults, s.Breaches(ctx)...)
 	bodies, err := s.checkBodies(ctx, progress)
 	faults = append(faults, bodies...)
 	if err == nil {
