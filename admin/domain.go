@@ -192,8 +192,11 @@ func (o *Operations) RemoveDomain(ctx context.Context, r DomainName) (Domain, er
 		return Domain{}, mail.Errorf(mail.Conflict, "domain %s still has %s and %s; remove them first", d.Name,
 			count(shown.Accounts, "account", "accounts"), count(shown.Aliases, "alias", "aliases"))
 	}
-	_, err = o.commit(ctx, mail.RemoveDomain{Name: d.Name})
-	return shown, err
+	if _, err = o.commit(ctx, mail.RemoveDomain{Name: d.Name}); err != nil {
+		return shown, err
+	}
+	shown.Warnings = o.withoutKeys(ctx, d.Name)
+	return shown, nil
 }
 
 func count(n int, one, many string) string {

@@ -26,6 +26,8 @@ type Trust interface {
 	Keys(ctx context.Context, domain string) ([]seal.Key, error)
 	Ensure(ctx context.Context, domain string) error
 	Rotate(ctx context.Context, domain string) (seal.Progress, error)
+	// Forget drops the keys of a domain that was given up.
+	Forget(ctx context.Context, domain string) error
 	// Reports lists reports that others sent about our domains.
 	Reports(ctx context.Context, f ReportFilter) ([]Report, error)
 }
@@ -313,6 +315,17 @@ func (o *Operations) Reports(ctx context.Context, r ReportFilter) (ReportList, e
 		list = []Report{}
 	}
 	return ReportList{Reports: list}, err
+}
+
+// withoutKeys drops the keys of a domain that is not ours any more. A failure leaves keys that nobody uses.
+func (o *Operations) withoutKeys(ctx context.Context, domain string) []string {
+	if o.p.Trust == nil {
+		return nil
+	}
+	if err := o.p.Trust.Forget(ctx, domain); err != nil {
+		return []string{fmt.Sprintf("its DKIM keys are still there: %s", mail.Sentence(err))}
+	}
+	return nil
 }
 
 // keysFor makes the DKIM keys of a new domain. The domain stands without them, so that a failure is only told.

@@ -45,6 +45,11 @@ func (f *trust) Ensure(_ context.Context, domain string) error {
 	return f.broken
 }
 
+func (f *trust) Forget(_ context.Context, domain string) error {
+	f.asked = append(f.asked, "forget "+domain)
+	return f.broken
+}
+
 func (f *trust) Rotate(context.Context, string) (seal.Progress, error) {
 	return seal.Progress{Done: []string{"done"}, Publish: []seal.Record{{Name: "s._domainkey.one.test", Text: "v=DKIM1"}}}, nil
 }
@@ -118,7 +123,10 @@ func TestTrust(t *testing.T) {
 	if _, err := op.Reports(ctx, admin.ReportFilter{Kind: "gossip"}); !mail.Is(err, mail.Invalid) {
 		t.Errorf("%v", err)
 	}
-	if got := strings.Join(f.asked, "; "); got != "keys for one.test; keys for two.test; records one.test; keys for one.test; unban 192.0.2.1/32" {
+	if d, err := op.RemoveDomain(ctx, admin.DomainName{Name: "two.test"}); err != nil || len(d.Warnings) != 0 {
+		t.Errorf("%+v, %v", d, err)
+	}
+	if got := strings.Join(f.asked, "; "); got != "keys for one.test; keys for two.test; records one.test; keys for one.test; unban 192.0.2.1/32; forget two.test" {
 		t.Errorf("asked: %s", got)
 	}
 	bare := admin.New(admin.Parts{Journal: w, Directory: w, Clock: w})

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strconv"
@@ -155,6 +156,17 @@ func (t trust) Ensure(ctx context.Context, domain string) error {
 		return nil
 	}
 	_, err := t.keys.Ensure(ctx, domain)
+	return err
+}
+
+// Forget implements admin.Trust.
+func (t trust) Forget(ctx context.Context, domain string) error {
+	keys, err := t.keys.Keys(ctx, domain)
+	for _, k := range keys {
+		if e := t.keys.RemoveKey(ctx, domain, k.Selector); e != nil && !mail.Is(e, mail.NotFound) {
+			err = errors.Join(err, e)
+		}
+	}
 	return err
 }
 

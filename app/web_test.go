@@ -93,6 +93,15 @@ func TestKeys(t *testing.T) {
 	for _, r := range list.Records {
 		text.WriteString(r.Name + " " + r.Type + " " + r.Value + "\n")
 	}
+	if _, err := op.RemoveDomain(t.Context(), admin.DomainName{Name: "one.example"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := op.AddDomain(t.Context(), admin.NewDomain{Name: "one.example"}); err != nil {
+		t.Fatal(err)
+	}
+	if fresh, err := op.Keys(t.Context(), admin.DomainName{Name: "one.example"}); err != nil || len(fresh.Keys) != 4 || fresh.Keys[0].Record == keys.Keys[0].Record {
+		t.Errorf("a domain that was given up kept its keys: %+v, %v", fresh, err)
+	}
 	for _, want := range []string{"one.example MX 10 mx.one.example.", "mx.one.example A 192.0.2.1", `one.example TXT "v=spf1 mx -all"`, "_dmarc.one.example TXT", "._domainkey.one.example TXT \"v=DKIM1; k=ed25519"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is not among\n%s", want, &text)
