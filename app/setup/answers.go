@@ -39,19 +39,22 @@ func (r *run) value(ctx context.Context, given string, q Question, read func(str
 
 // ask settles who and where.
 func (r *run) ask(ctx context.Context) error {
-	if r.o.Yes && (r.o.Domain == "" || r.o.Admin == "") {
+	if r.o.Yes && r.o.Domain == "" {
 		return mail.Errorf(mail.Invalid, "with --yes nothing is asked, so the domain and --admin must be given: postrider setup example.com --admin you@example.com --yes")
 	}
 	var err error
-	if r.domain, err = r.value(ctx, r.o.Domain, Question{Key: "domain", Text: "Domain of the mail addresses, such as example.com"}, fullName); err != nil {
+	if r.domain, err = r.value(ctx, r.o.Domain, Question{Key: "domain", Text: "Domain of the mail addresses, such as example.com"}, fullName("example.com")); err != nil {
 		return err
+	}
+	if r.o.Yes && r.o.Admin == "" {
+		return mail.Errorf(mail.Invalid, "with --yes nothing is asked, so the address of the person in charge must be given: --admin you@%s", r.domain)
 	}
 	host := r.o.Hostname
 	q := Question{Key: "hostname", Text: "Name of this host in the DNS", Default: "mail." + r.domain}
 	if r.before != nil && host == "" && strings.Contains(r.before.Hostname, ".") {
 		host = r.before.Hostname
 	}
-	if r.hostname, err = r.value(ctx, host, q, fullName); err != nil {
+	if r.hostname, err = r.value(ctx, host, q, fullName("mail."+r.domain)); err != nil {
 		return err
 	}
 	q = Question{Key: "admin", Text: "Address of the person in charge", Default: "postmaster@" + r.domain}
@@ -97,9 +100,9 @@ func (r *run) askPublish(ctx context.Context) (err error) {
 	if p.Provider == "" && r.o.Yes {
 		return nil
 	}
-	q := Question{Key: "provider", Text: "Who has the domain's DNS, to write the records for you", Default: "none", Choices: []Choice{
-		{"none", "you publish them yourself: they are printed"}, {"rfc2136", "a name server of yours that takes updates (RFC 2136)"},
-		{"cloudflare", "or hetzner, desec, gandi, porkbun: with a token of theirs"}}}
+	q := Question{Key: "provider", Text: "Who writes the records into the domain's DNS", Default: "none", Choices: []Choice{
+		{"none", "you do: they are printed, and a file to import is written"}, {"rfc2136", "Postrider, on a name server of yours that takes updates (RFC 2136)"},
+		{"cloudflare", "Postrider, through Cloudflare, with a token of theirs; the same goes for:"}, {"", "hetzner, desec, gandi, porkbun"}}}
 	if p.Provider, err = r.value(ctx, p.Provider, q, providerName); err != nil || p.Provider == "" {
 		return err
 	}
@@ -111,11 +114,11 @@ func (r *run) askPublish(ctx context.Context) (err error) {
 	p.KeyAlgorithm = cmp.Or(p.KeyAlgorithm, "hmac-sha256")
 	if p.Provider == "rfc2136" {
 		q := Question{Key: "server", Text: "Address of the primary name server, such as 192.0.2.1:53"}
-		if p.Server, err = r.value(ctx, p.Server, q, needed("the address of the name server")); err != nil {
+		if p.Server, err = r.value(ctx, p.Server, q, needed("the address of the name server (--publish-server)")); err != nil {
 			return err
 		}
 		q = Question{Key: "key-name", Text: "Name of the TSIG key", Default: "postrider"}
-		if p.KeyName, err = r.value(ctx, p.KeyName, q, needed("the name of the key")); err != nil {
+		if p.KeyName, err = r.value(ctx, p.KeyName, q, needed("the name of the key (--publish-key)")); err != nil {
 			return err
 		}
 	}
@@ -129,7 +132,7 @@ func (r *run) askPublish(ctx context.Context) (err error) {
 		}
 	}
 	q = Question{Key: "secret", Text: "Token (with rfc2136: secret of the TSIG key)", Secret: true}
-	r.secret, err = r.value(ctx, r.secret, q, needed("the provider's token, or a file that holds it"))
+	r.secret, err = r.value(ctx, r.secret, q, needed("the provider's token (or the secret of the key); name a file that holds it with --publish-secret-file"))
 	return err
 }
 
@@ -141,7 +144,7 @@ func (r *run) askWeb(ctx context.Context) error {
 		return nil
 	case WebDNS:
 		if r.o.Publish.Provider == "" {
-			return mail.Errorf(mail.Invalid, "certificates by DNS need a provider that writes the records; name one, or choose another way for the web")
+			return mail.Errorf(mail.Invalid, "certificates by DNS need a provider that writes the records; name one with --publish, or choose another way with --web")
 		}
 		return nil
 	default:
@@ -184,15 +187,17 @@ func (r *run) askWeb(ctx context.Context) error {
 }
 
 // fullName reads a domain or host name of two labels at least.
-func fullName(s string) (string, error) {
-	name, err := addr.NormalDomain(strings.TrimSuffix(strings.TrimSpace(s), "."))
-	if err != nil || strings.HasPrefix(name, "[") || !strings.Contains(name, ".") || strings.Contains(name, "_") {
-		return "", mail.Errorf(mail.Invalid, "%q is not a full name; write one such as example.com", s)
+func fullName(example string) func(string) (string, error) {
+	return func(s string) (string, error) {
+		name, err := addr.NormalDomain(strings.TrimSuffix(strings.TrimSpace(s), "."))
+		if err != nil || strings.HasPrefix(name, "[") || !strings.Contains(name, ".") || strings.Contains(name, "_") {
+			return "", mail.Errorf(mail.Invalid, "%q is not a full name; write one such as %s", s, example)
+		}
+		if last := name[strings.LastIndexByte(name, '.')+1:]; strings.Trim(last, "0123456789") == "" {
+			return "", mail.Errorf(mail.Invalid, "%q is an address, not a name; write one such as %s", s, example)
+		}
+		return name, nil
 	}
-	if last := name[strings.LastIndexByte(name, '.')+1:]; strings.Trim(last, "0123456789") == "" {
-		return "", mail.Errorf(mail.Invalid, "%q is an address, not a name; write one such as example.com", s)
-	}
-	return name, nil
 }
 
 func mailAddress(s string) (string, error) {
@@ -209,7 +214,7 @@ func providerName(s string) (string, error) {
 		return "", nil
 	}
 	if !slices.Contains(dnspub.Providers, s) {
-		return "", mail.Errorf(mail.Invalid, "%q is none of none, %s", s, strings.Join(dnspub.Providers, ", "))
+		return "", mail.Errorf(mail.Invalid, "%q is no provider that is known; write none, or one of %s", s, strings.Join(dnspub.Providers, ", "))
 	}
 	return s, nil
 }

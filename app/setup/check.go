@@ -60,7 +60,12 @@ func (r *run) addresses(ctx context.Context) error {
 	r.con.Doing("our addresses")
 	if len(r.o.Addresses) > 0 {
 		r.report.Addresses = slices.Clone(r.o.Addresses)
-		r.done("addresses", "others reach this host at "+joined(r.o.Addresses)+", as was said")
+		s := Step{Name: "addresses", Level: Done, Text: "others reach this host at " + joined(r.o.Addresses) + ", as was said"}
+		if i := slices.IndexFunc(r.o.Addresses, func(ip netip.Addr) bool { return !public(ip.Unmap()) }); i >= 0 {
+			s.Level, s.Text = Warn, s.Text+"; "+r.o.Addresses[i].String()+" is not an address of the public Internet"
+			s.Remedy = "In a network of your own that is as it should be; else give the public one with --address."
+		}
+		r.tell(s)
 		return nil
 	}
 	all, err := r.host.Addresses()

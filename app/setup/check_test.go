@@ -30,9 +30,10 @@ func TestChecks(t *testing.T) {
 		"address seen": {nil, "addresses", Done, "at 192.0.2.1", ""},
 		"addresses of both kinds": {func(w *world, _ *Options) { w.ifs = []string{"2001:db8::1/64", "192.0.2.1/24"} },
 			"addresses", Done, "at 192.0.2.1, 2001:db8::1", ""},
-		"address said":       {func(_ *world, o *Options) { o.Addresses = []netip.Addr{netip.MustParseAddr("192.0.2.7")} }, "addresses", Done, "192.0.2.7, as was said", ""},
-		"behind NAT, known":  {func(w *world, _ *Options) { w.ifs = []string{"10.0.0.5/8"} }, "addresses", Note, "the private 10.0.0.5 behind a router; the DNS says that mail.example.com is at 192.0.2.1", ""},
-		"behind carrier NAT": {func(w *world, _ *Options) { w.ifs = []string{"100.64.3.4/10"}; w.zone = "x.test A 192.0.2.9" }, "addresses", Warn, "only 100.64.3.4", ""},
+		"address said":         {func(_ *world, o *Options) { o.Addresses = []netip.Addr{netip.MustParseAddr("192.0.2.7")} }, "addresses", Done, "192.0.2.7, as was said", ""},
+		"private address said": {func(_ *world, o *Options) { o.Addresses = []netip.Addr{netip.MustParseAddr("10.0.0.7")} }, "addresses", Warn, "10.0.0.7 is not an address of the public Internet", ""},
+		"behind NAT, known":    {func(w *world, _ *Options) { w.ifs = []string{"10.0.0.5/8"} }, "addresses", Note, "the private 10.0.0.5 behind a router; the DNS says that mail.example.com is at 192.0.2.1", ""},
+		"behind carrier NAT":   {func(w *world, _ *Options) { w.ifs = []string{"100.64.3.4/10"}; w.zone = "x.test A 192.0.2.9" }, "addresses", Warn, "only 100.64.3.4", ""},
 		"behind NAT with IPv6": {func(w *world, _ *Options) {
 			w.ifs = []string{"10.0.0.5/8", "2001:db8::1/64"}
 			w.zone = "mail.example.com AAAA 2001:db8::1"
@@ -120,7 +121,11 @@ func TestChecks(t *testing.T) {
 		"list refuses": {func(w *world, _ *Options) { w.zone += "1.2.0.192.zen.spamhaus.org A 127.255.255.254\n" }, "blocklist", Note, "zen.spamhaus.org does not answer questions from our resolver", linkResolver},
 		"list taken":   {func(w *world, _ *Options) { w.zone += "1.2.0.192.zen.spamhaus.org A 203.0.113.1\n" }, "blocklist", Note, "zen.spamhaus.org answers as no block list does", ""},
 		"list is down": {func(w *world, _ *Options) { w.zone += "1.2.0.192.zen.spamhaus.org FAIL\n" }, "blocklist", Note, "zen.spamhaus.org does not answer", ""},
-		"not listed":   {nil, "blocklist", Done, "not listed by zen.spamhaus.org, bl.spamcop.net, b.barracudacentral.org", ""},
+		"list unheard": {func(w *world, _ *Options) { w.cut("2.0.0.127.zen.spamhaus.org A 127.0.0.2") }, "blocklist", Note, "zen.spamhaus.org could not be asked", linkResolver},
+		"list refuses only the trial": {func(w *world, _ *Options) {
+			w.swap("2.0.0.127.zen.spamhaus.org A 127.0.0.2", "2.0.0.127.zen.spamhaus.org A 127.255.255.254")
+		}, "blocklist", Note, "zen.spamhaus.org does not answer questions from our resolver", linkResolver},
+		"not listed": {nil, "blocklist", Done, "not listed by zen.spamhaus.org, bl.spamcop.net, b.barracudacentral.org", ""},
 		"IPv6 listed": {func(w *world, _ *Options) {
 			w.ifs = []string{"2001:db8::1/64"}
 			w.zone += "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.zen.spamhaus.org A 127.0.0.3\n"
@@ -396,7 +401,7 @@ func TestPlain(t *testing.T) {
 	c := &Text{Out: &out, Live: true, Paint: func(what, text string) string { return "<" + what + ">" + text }}
 	c.Doing("a\x1b[2J")
 	c.Tell(Step{Level: Fail, Text: "b\nc\u202e\x07", Remedy: "d", Link: "e"})
-	want := "\r\x1b[K  <faint>...   a\ufffd[2J\r\x1b[K  <fail>FAIL  b c\ufffd\ufffd\n         d\n         <faint>See e\n"
+	want := "\r\x1b[K  <faint>...   a\ufffd[2J\r\x1b[K  <fail>FAIL  b c\ufffd\ufffd\n        d\n        <faint>See e\n"
 	if out.String() != want {
 		t.Errorf("got %q", out.String())
 	}

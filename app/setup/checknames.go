@@ -232,9 +232,13 @@ func (r *run) checkLists(ctx context.Context) []Step {
 		go func() { answers[i] <- r.onList(ctx, q.ip, q.list) }()
 	}
 	var out []Step
-	var clean []string
+	var clean, silent []string
 	for i, q := range all {
 		switch s := <-answers[i]; {
+		case s.Text == q.list+unheard:
+			if !slices.Contains(silent, q.list) {
+				silent = append(silent, q.list)
+			}
 		case s.Level != Done:
 			s.Name = name
 			if !slices.Contains(out, s) { // a list refuses for all addresses alike
@@ -243,6 +247,10 @@ func (r *run) checkLists(ctx context.Context) []Step {
 		case !slices.Contains(clean, q.list):
 			clean = append(clean, q.list)
 		}
+	}
+	if len(silent) > 0 {
+		out = append(out, Step{Name: name, Level: Note, Link: linkResolver,
+			Text: strings.Join(silent, ", ") + unheard + ": not even the entry by which such lists are tried (127.0.0.2) is found, so nothing is known of them"})
 	}
 	clean = slices.DeleteFunc(clean, func(list string) bool {
 		return slices.ContainsFunc(out, func(s Step) bool { return strings.Contains(s.Text, list) })
@@ -260,28 +268,51 @@ func (r *run) onList(ctx context.Context, ip netip.Addr, list string) Step {
 	if err != nil {
 		return Step{Level: Note, Text: list + " does not answer"}
 	}
-	refused := func(ip netip.Addr) bool {
-		b := ip.Unmap().As4()
-		return b[0] == 127 && b[1] == 255 && b[2] == 255
-	}
 	var listed []string
 	for _, v := range a.Value {
 		switch v = v.Unmap(); {
 		case !v.Is4() || v.As4()[0] != 127: // lists answer with addresses of loopback, and with others once they are gone
 			return Step{Level: Note, Text: list + " answers as no block list does, so it may be gone", Remedy: "Take it out of lists in [doctor] of the configuration."}
-		case refused(v):
-			return Step{Level: Note, Text: list + " does not answer questions from our resolver, so nothing is known of it",
-				Remedy: "Such lists serve no public resolvers: run one of your own (unbound), named in [dns] servers.", Link: linkResolver}
+		case refuses(v):
+			return refusal(list)
 		default:
 			listed = append(listed, v.String())
 		}
 	}
 	if len(listed) == 0 {
-		return Step{Level: Done}
+		return r.asked(ctx, list)
 	}
 	text := fmt.Sprintf("%s is on the block list %s (%s)", ip, list, strings.Join(listed, ", "))
 	if why, err := r.names.TXT(ctx, at); err == nil && len(why.Value) > 0 {
 		text += ": " + short(why.Value[0])
 	}
 	return Step{Level: Warn, Text: text, Remedy: "Look on the list's page why, and ask for removal, or ask the provider for another address.", Link: linkBlocklist}
+}
+
+// refuses reports the answer by which a list says that it does not serve whoever asks.
+func refuses(ip netip.Addr) bool {
+	b := ip.As4()
+	return b[0] == 127 && b[1] == 255 && b[2] == 255
+}
+
+func refusal(list string) Step {
+	return Step{Level: Note, Text: list + " does not answer questions from our resolver, so nothing is known of it",
+		Remedy: "Such lists serve no public resolvers: run one of your own (unbound), named in [dns] servers.", Link: linkResolver}
+}
+
+// unheard ends what is said of a list that was not heard.
+const unheard = " could not be asked"
+
+// asked looks whether a list that does not have an address says so, or cannot be heard from here: each lists 127.0.0.2. RFC 5782 5.
+func (r *run) asked(ctx context.Context, list string) Step {
+	a, err := r.names.Addresses(ctx, "2.0.0.127."+list)
+	switch {
+	case err != nil:
+		return Step{Level: Note, Text: list + " does not answer"}
+	case slices.ContainsFunc(a.Value, func(ip netip.Addr) bool { ip = ip.Unmap(); return ip.Is4() && refuses(ip) }):
+		return refusal(list)
+	case len(a.Value) == 0:
+		return Step{Level: Note, Text: list + unheard}
+	}
+	return Step{Level: Done}
 }

@@ -48,7 +48,8 @@ type Text struct {
 	// Secret asks for a line that is not shown; nil asks as for any other.
 	Secret func(ctx context.Context, prompt string) (string, error)
 
-	lines *bufio.Reader
+	lines   *bufio.Reader
+	waiting bool // the line shows what is being waited for
 }
 
 // maxAnswer bounds one answer, in octets.
@@ -56,6 +57,7 @@ const maxAnswer = 4096
 
 // Ask implements Console.
 func (t *Text) Ask(ctx context.Context, q Question) (string, error) {
+	t.wipe()
 	for _, c := range q.Choices {
 		t.printf("    %-10s %s\n", c.Word, c.Text)
 	}
@@ -73,6 +75,7 @@ func (t *Text) Ask(ctx context.Context, q Question) (string, error) {
 		line, err = t.line(ctx)
 	}
 	if err != nil {
+		t.printf("\n") // what follows is no answer
 		return "", err
 	}
 	if line = strings.TrimSpace(line); line == "" {
@@ -119,35 +122,48 @@ func unanswered() error {
 }
 
 // Title implements Console.
-func (t *Text) Title(text string) { t.printf("\n%s\n", t.paint("title", text)) }
+func (t *Text) Title(text string) {
+	t.wipe()
+	t.printf("\n%s\n", t.paint("title", text))
+}
 
 // clear ends a line that shows what is being waited for.
 const clear = "\r\x1b[K"
+
+// wipe takes away what was being waited for.
+func (t *Text) wipe() {
+	if t.waiting {
+		t.printf("%s", clear)
+	}
+	t.waiting = false
+}
 
 // Doing implements Console.
 func (t *Text) Doing(what string) {
 	if t.Live {
 		t.printf("%s", clear+"  "+t.paint("faint", "...   "+plain(what)))
+		t.waiting = true
 	}
 }
 
 // Tell implements Console.
 func (t *Text) Tell(s Step) {
-	if t.Live {
-		t.printf("%s", clear)
-	}
+	t.wipe()
 	word := map[Level]string{Done: "ok", Note: "note", Warn: "warn", Fail: "FAIL"}[s.Level]
 	t.printf("  %s%s %s\n", t.paint(string(s.Level), word), strings.Repeat(" ", 5-len(word)), plain(s.Text))
 	if s.Remedy != "" {
-		t.printf("         %s\n", plain(s.Remedy))
+		t.printf("        %s\n", plain(s.Remedy))
 	}
 	if s.Link != "" {
-		t.printf("         %s\n", t.paint("faint", "See "+s.Link))
+		t.printf("        %s\n", t.paint("faint", "See "+s.Link))
 	}
 }
 
 // Say implements Console.
-func (t *Text) Say(text string) { t.printf("%s\n", strings.TrimRight(text, "\n")) }
+func (t *Text) Say(text string) {
+	t.wipe()
+	t.printf("%s\n", strings.TrimRight(text, "\n"))
+}
 
 func (t *Text) paint(what, text string) string {
 	if t.Paint == nil {

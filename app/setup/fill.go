@@ -74,7 +74,7 @@ func (r *run) pendingPath() string { return filepath.Join(r.o.Data, "setup-passw
 func (r *run) account(ctx context.Context, system System) error {
 	if !within(r.admin, r.domain) {
 		r.tell(Step{Name: "account", Level: Note, Text: r.admin + " is not in " + r.domain + ", so no account was made",
-			Remedy: "Make accounts with: postrider account add somebody@" + r.domain})
+			Remedy: "Make accounts with: " + r.command("account add somebody@"+r.domain)})
 		return nil
 	}
 	p := pending{Address: r.admin, Password: r.o.Password}
@@ -100,7 +100,7 @@ func (r *run) account(ctx context.Context, system System) error {
 	case r.o.Password != "" && made:
 		r.done("account", "the account "+p.Address+" was made, with the password that was given")
 	case !made && !waits:
-		r.done("account", "the account "+p.Address+" is there already; a new password is set with: postrider account set-password "+p.Address)
+		r.done("account", "the account "+p.Address+" is there already; a new password is set with: "+r.command("account set-password "+p.Address))
 	default:
 		r.report.Account.Password = p.Password
 		r.done("account", "the account "+p.Address+" was made"+either(made, "", " by the run before, which was broken off"))
@@ -245,7 +245,7 @@ func (r *run) await(ctx context.Context) error {
 			return nil
 		case !r.host.Clock.Now().Before(end):
 			r.tell(Step{Name: "visible", Level: Warn, Text: seen(len(own)-len(open)-unknown, len(own)) + firstOpen(open),
-				Remedy: "Name servers may need a while; look again later with: postrider doctor " + r.domain})
+				Remedy: "Name servers may need a while; look again later with: " + r.command("doctor "+r.domain)})
 			return nil
 		}
 		r.con.Doing(seen(len(own)-len(open)-unknown, len(own)))
@@ -296,6 +296,6 @@ func (r *run) already(ctx context.Context) {
 		r.needsPublishing, r.report.Visible = false, true
 		r.done("visible", "all of the records can be seen in the DNS already")
 	default:
-		r.tell(Step{Name: "visible", Level: Note, Text: seen(len(own)-len(open)-unknown, len(own)) + firstOpen(open)})
+		r.tell(Step{Name: "visible", Level: Note, Text: seen(len(own)-len(open)-unknown, len(own)) + firstOpen(open) + untold(unknown)})
 	}
 }

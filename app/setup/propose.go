@@ -3,6 +3,7 @@ package setup
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -69,7 +70,11 @@ func (r *run) propose(context.Context) error {
 // amend takes one line of TOML over.
 func amend(c *config.Config, line string) error {
 	d := toml.NewDecoder(bytes.NewReader([]byte(line))).DisallowUnknownFields()
-	if err := d.Decode(c); err != nil {
+	err := d.Decode(c)
+	if _, unknown := errors.AsType[*toml.StrictMissingError](err); unknown {
+		return mail.Errorf(mail.Invalid, "there is no such key as in %q; all keys are shown by: postrider config reference", line)
+	}
+	if err != nil {
 		return mail.Errorf(mail.Invalid, "%q is not a setting; write it as a line of the configuration with its whole key, such as: dns.servers = [\"192.0.2.53\"]: %w", line, err)
 	}
 	return nil

@@ -36,6 +36,8 @@ const (
 	linkDNSSEC    = "docs/problems.md#dnssec"
 	linkBlocklist = "docs/problems.md#blocklisted"
 	linkMX        = "docs/problems.md#mx"
+
+	linkCertificate = "docs/problems.md#certificate"
 )
 
 // Action says what became of a file.

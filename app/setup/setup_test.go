@@ -141,7 +141,7 @@ func TestRefused(t *testing.T) {
 		"a key alone":      {func(_ *world, o *Options) { o.Key = "/k.pem" }, mail.Invalid, "together"},
 		"dns without one":  {func(_ *world, o *Options) { o.Web = WebDNS }, mail.Invalid, "provider"},
 		"a strange web":    {func(_ *world, o *Options) { o.Web = "half" }, mail.Invalid, "none of own"},
-		"unknown provider": {func(_ *world, o *Options) { o.Publish.Provider = "acme" }, mail.Invalid, "none of none"},
+		"unknown provider": {func(_ *world, o *Options) { o.Publish.Provider = "acme" }, mail.Invalid, "no provider that is known"},
 		"no token":         {func(_ *world, o *Options) { o.Publish.Provider = "gandi" }, mail.Invalid, "token"},
 		"no server":        {func(_ *world, o *Options) { o.Publish.Provider = "rfc2136" }, mail.Invalid, "name server"},
 		"not a setting":    {func(_ *world, o *Options) { o.Set = []string{"dns.server = 1"} }, mail.Invalid, "dns.server = 1"},

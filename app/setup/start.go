@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,14 @@ func firstOpen(open []records.Difference) string {
 		return ""
 	}
 	return fmt.Sprintf("; %s %s is not as it should be yet", open[0].Record.Name, open[0].Record.Type)
+}
+
+// untold says how many records nothing is known of.
+func untold(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; of %d the resolver tells nothing", n)
 }
 
 // systemctl runs it, and tells when it failed.
@@ -133,23 +142,52 @@ func (r *run) next() {
 	default:
 		add("Start the server: systemctl enable --now postrider")
 	}
-	doctor := "postrider doctor " + r.domain
-	foreign := false
-	for _, rec := range r.report.Records {
-		foreign = foreign || rec.Zone == ""
+	if r.needsPublishing {
+		add("Publish the records above (they are in %s as well).", r.report.Zone)
 	}
-	switch {
-	case r.needsPublishing:
-		add("Publish the records above (they are in %s as well); then run: %s", r.report.Zone, doctor)
-	case foreign:
-		add("Have the records set that are not in your zone (the reverse name above all); then run: %s", doctor)
-	default:
-		add("See whether all is well: %s", doctor)
+	if r.foreign() {
+		add("Have the records set that are not in your zone: the reverse name (PTR) where you rent the address.")
 	}
+	if r.failed() {
+		add("Mend what is marked FAIL above: because of it mail is lost, refused or not believed.")
+	}
+	add("See whether all is well: %s", r.command("doctor "+r.domain))
 	r.con.Title("What to do next")
 	for _, line := range r.report.Next {
 		r.con.Say("  " + line)
 	}
+}
+
+// failed reports whether something is to be mended beside the things that have lines of their own.
+func (r *run) failed() bool {
+	return slices.ContainsFunc(r.report.Steps, func(s Step) bool {
+		return s.Level == Fail && !slices.Contains([]string{"ports", "user", "start", "publish", "reverse"}, s.Name)
+	})
+}
+
+// foreign reports whether there are records that somebody else has to set, beside reverse names that were seen to be right.
+func (r *run) foreign() bool {
+	reversed := false
+	for _, s := range r.report.Steps {
+		reversed = reversed || s.Name == "reverse"
+		if s.Name == "reverse" && s.Level != Done {
+			return true
+		}
+	}
+	for _, rec := range r.report.Records {
+		if rec.Zone == "" && (rec.Type != "PTR" || !reversed) {
+			return true
+		}
+	}
+	return false
+}
+
+// command is a command for this set-up, as a person types it.
+func (r *run) command(what string) string {
+	if r.o.Config != DefaultConfig {
+		what = "--config " + r.o.Config + " " + what
+	}
+	return "postrider " + what
 }
 
 func (r *run) program() string {

@@ -37,6 +37,9 @@ mail.example.com   A     192.0.2.1
 gmail-smtp-in.l.google.com A 198.51.100.25
 outlook-com.olc.protection.outlook.com A 198.51.100.26
 time.test          A     198.51.100.123
+2.0.0.127.zen.spamhaus.org A 127.0.0.2
+2.0.0.127.bl.spamcop.net A 127.0.0.2
+2.0.0.127.b.barracudacentral.org A 127.0.0.2
 `
 
 // world is a machine with a network around it, and the mail system on it.

@@ -2,6 +2,7 @@ package setup
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"os"
 	"strings"
@@ -31,32 +32,43 @@ func (r *run) write(ctx context.Context) error {
 	if err := r.writeConfig(); err != nil {
 		return err
 	}
-	if r.o.NoUnit {
-		return nil
-	}
 	if r.secret == "" {
 		r.mustRead("the provider's token", r.cfg.Publish.SecretFile)
 	}
 	for _, c := range r.cfg.TLS.Certificates {
-		r.mustRead("the certificate", c.Cert)
-		r.mustRead("the certificate's key", c.Key)
+		cert, key := r.mustRead("the certificate", c.Cert), r.mustRead("the certificate's key", c.Key)
+		if cert && key {
+			r.mustMatch(c)
+		}
+	}
+	if r.o.NoUnit {
+		return nil
 	}
 	return r.writeUnit()
 }
 
-// mustRead looks whether the server's user can read a file that a person has put somewhere.
-func (r *run) mustRead(what, path string) {
-	if path == "" || r.owner == nil {
-		return
+// mustMatch looks whether a certificate and its key are some, and belong together.
+func (r *run) mustMatch(c config.Certificate) {
+	if _, err := tls.LoadX509KeyPair(r.disk.real(c.Cert), r.disk.real(c.Key)); err != nil {
+		r.tell(Step{Name: "file", Level: Fail, Text: c.Cert + " and " + c.Key + " are not a certificate and its key: " + short(err.Error()),
+			Remedy: "Put the right files there before the server is started.", Link: linkCertificate})
+	}
+}
+
+// mustRead looks whether a file that a person has put somewhere is there, and the server's user can read it. It is false where it is not there.
+func (r *run) mustRead(what, path string) bool {
+	if path == "" {
+		return false
 	}
 	info, err := os.Stat(r.disk.real(path))
 	switch {
 	case err != nil:
 		r.tell(Step{Name: "file", Level: Fail, Text: what + " should be in " + path + ", but is not there: " + short(err.Error()), Remedy: "Put it there before the server is started."})
-	case !machine.Readable(info, *r.owner):
+	case r.owner != nil && !machine.Readable(info, *r.owner):
 		r.tell(Step{Name: "file", Level: Warn, Text: what + ", " + path + ", cannot be read by the server's user",
 			Remedy: "Let it, with: chgrp " + userName + " " + path + " && chmod 640 " + path})
 	}
+	return err == nil
 }
 
 // makeUser declares the server's user and lets systemd make it. Where that is not to be had, a person is told how.

@@ -16,7 +16,10 @@ func WriteZone(w io.Writer, all []Record) error {
 	zone, why := "", ""
 	for _, r := range own(all) {
 		if r.Zone != zone {
-			fmt.Fprintf(out, "\n; --- %s ---\n", r.Zone)
+			if zone != "" {
+				fmt.Fprintln(out)
+			}
+			fmt.Fprintf(out, "; The records of %s for mail: import them into its zone, or take them in with $INCLUDE. SOA and NS are not\n; among them, for they are the zone's own.\n", r.Zone)
 			zone, why = r.Zone, ""
 		}
 		if r.For != why {
@@ -27,7 +30,7 @@ func WriteZone(w io.Writer, all []Record) error {
 	}
 	for i, r := range others(all) {
 		if i == 0 {
-			fmt.Fprint(out, "\n; --- not in your zone: ask whoever is in charge of these ---\n")
+			fmt.Fprint(out, "\n; --- not in your zone: whoever is in charge of these names sets them; a PTR is set where the address is rented ---\n")
 		}
 		fmt.Fprintf(out, "\n; %s\n; %s. %d IN %s %s\n", oneLine(r.For), r.Name, int64(r.TTL/time.Second), r.Type, r.Value)
 	}
@@ -48,7 +51,7 @@ func Table(w io.Writer, all []Record) error {
 	}
 	for i, r := range others(all) {
 		if i == 0 {
-			fmt.Fprint(out, "not in your zone, ask whoever is in charge:\nNEED\tNAME\tTYPE\tVALUE\n")
+			fmt.Fprint(out, "not in your zone; a PTR is set where you rent the address:\nNEED\tNAME\tTYPE\tVALUE\n")
 		}
 		fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", r.Need, r.Name, r.Type, oneLine(r.Text()))
 	}
