@@ -1,0 +1,342 @@
+package jmap
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/postrider/postrider/mail"
+	wire "github.com/postrider/postrider/proto/jmap"
+	"github.com/postrider/postrider/proto/message"
+)
+
+// filing is where and how a new message is put.
+type filing struct {
+	mailbox  mail.MailboxID
+	flags    mail.Flags
+	received time.Time
+}
+
+// filing reads mailboxIds, keywords and receivedAt of a message to be made.
+func (c *call) filing(s *snapshot, boxes, words map[string]bool, received *wire.UTCDate) (f filing, err error) {
+	if len(boxes) != 1 {
+		if len(boxes) > 1 {
+			return f, wire.Errorf(wire.ErrTooManyMailboxes, "a message can be put into one mailbox here; the session tells it as maxMailboxesPerEmail")
+		}
+		return f, badProperties("a message needs a mailbox to be in", "mailboxIds")
+	}
+	for id, on := range boxes {
+		n, _ := parseMailbox(c.real(id))
+		if s.box(n) == nil || !on {
+			return f, badProperties(fmt.Sprintf("there is no mailbox %q", id), "mailboxIds")
+		}
+		f.mailbox = n
+	}
+	f.received = c.s.cfg.Clock.Now()
+	if received != nil {
+		f.received = received.Time
+	}
+	f.flags, err = flagsOf(words)
+	return f, err
+}
+
+// file stores a message while write writes it, and files it.
+func (e *emailSetter) file(f filing, write func(io.Writer) error) (object, error) {
+	c := e.c
+	add, err := c.receive(c.ctx, write)
+	if err != nil {
+		return nil, err
+	}
+	defer add.Body.(mail.SealedBody).Discard()
+	add.Mailbox, add.Flags, add.Received = f.mailbox, f.flags, f.received.UTC()
+	return e.add(add)
+}
+
+// add commits a message and tells what a client does not know of it (RFC 8621 4.6).
+func (e *emailSetter) add(add mail.AddMessage) (object, error) {
+	add.Saved = e.c.s.cfg.Clock.Now()
+	rc, err := e.c.s.cfg.Journal.Commit(e.c.ctx, mail.ChangeSet{Changes: []mail.Change{add}})
+	if err != nil {
+		return nil, err
+	}
+	e.receipts = append(e.receipts, rc)
+	r := rc.Results[0]
+	return object{"id": emailID(r.Email), "blobId": blobID(r.Email), "threadId": threadID(r.Thread), "size": int64(len(add.Prefix)) + add.Body.Size()}, nil
+}
+
+// receive stores a message that is written, and scans it on the way. Its body must be discarded.
+func (c *call) receive(ctx context.Context, write func(io.Writer) error) (add mail.AddMessage, err error) {
+	w, err := c.s.cfg.Blobs.Create(ctx)
+	if err != nil {
+		return add, err
+	}
+	defer w.Discard()
+	scanner := message.NewScanner(message.Limits{})
+	guard := &mailGuard{w: io.MultiWriter(w, scanner), left: c.s.cfg.Limits.Upload * 3 / 2} // base64 makes attachments longer
+	if err := write(guard); err != nil {
+		return add, err
+	}
+	root := scanner.Finish()
+	facts := root.Facts()
+	body, err := w.Seal()
+	if err != nil {
+		return add, err
+	}
+	return mail.AddMessage{Account: c.account.ID, Body: body, Summary: message.Encode(root), CheckQuota: true, Thread: threadKeys(facts)}, nil
+}
+
+func threadKeys(f message.Facts) mail.ThreadKeys {
+	const most = 32
+	refs := slices.Concat(f.InReplyTo, f.References)
+	return mail.ThreadKeys{MessageID: f.MessageID, References: refs[max(0, len(refs)-most):], Subject: f.BaseSubject}
+}
+
+// mailGuard refuses NUL, which mail cannot hold (RFC 5322 3.5), and what is too long.
+type mailGuard struct {
+	w    io.Writer
+	left int64
+}
+
+func (g *mailGuard) Write(p []byte) (int, error) {
+	if bytes.IndexByte(p, 0) >= 0 {
+		return 0, wire.Errorf(wire.ErrInvalidEmail, "the message holds NUL octets, which mail cannot")
+	}
+	if g.left -= int64(len(p)); g.left < 0 {
+		return 0, wire.Errorf(wire.ErrTooLarge, "the message is too long")
+	}
+	return g.w.Write(p)
+}
+
+// copyBlob writes a blob.
+func (c *call) copyBlob(w io.Writer, id string, decode func(io.Reader) io.Reader) error {
+	src, err := c.blob(c.ctx, id)
+	if err != nil {
+		if mail.Is(err, mail.NotFound) {
+			return blobMissing(id)
+		}
+		return err
+	}
+	defer src.close()
+	r, err := src.open(0, -1)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	in := io.Reader(r)
+	if decode != nil {
+		in = decode(r)
+	}
+	_, err = io.Copy(w, in)
+	return err
+}
+
+func blobMissing(ids ...string) error {
+	e := wire.Errorf(wire.ErrBlobNotFound, "there is no such blob, or not any more; upload it again")
+	e.Extra = map[string]any{"notFound": ids}
+	return e
+}
+
+// emailImport answers Email/import (RFC 8621 4.8).
+func (c *call) emailImport() (any, error) {
+	var a struct {
+		ifInState *string
+		emails    map[string]wire.Args
+	}
+	r := wire.Reader{Args: c.args}
+	r.Get("ifInState", &a.ifInState)
+	r.Must("emails", &a.emails)
+	if err := r.End(); err != nil {
+		return nil, invalid(err)
+	}
+	s, err := c.snap()
+	if err != nil {
+		return nil, err
+	}
+	args := setArgs{ifInState: a.ifInState, create: rawMap(a.emails)}
+	if err := args.check(c, stateText(s.state)); err != nil {
+		return nil, err
+	}
+	e := &emailSetter{c: c, s: s, out: c.setResult(stateText(s.state))}
+	for _, key := range slices.Sorted(maps.Keys(a.emails)) {
+		if o, err := e.importOne(a.emails[key]); err != nil {
+			e.out.notMade(c, key, err)
+		} else {
+			e.out.made(c, key, o["id"].(string), o)
+		}
+	}
+	if _, err := c.settle(e.out, s, e.receipts); err != nil {
+		return nil, err
+	}
+	return object{"accountId": e.out.Account, "oldState": e.out.OldState, "newState": e.out.NewState, "created": e.out.Created, "notCreated": e.out.NotCreated}, nil
+}
+
+// rawMap has the keys of a map of objects, for their count and form.
+func rawMap(m map[string]wire.Args) map[string]json.RawMessage {
+	out := make(map[string]json.RawMessage, len(m))
+	for k := range m {
+		out[k] = nil
+	}
+	return out
+}
+
+func (e *emailSetter) importOne(a wire.Args) (object, error) {
+	var blob string
+	var boxes, words map[string]bool
+	var received *wire.UTCDate
+	r := wire.Reader{Args: a}
+	r.Must("blobId", &blob)
+	r.Must("mailboxIds", &boxes)
+	r.Get("keywords", &words)
+	r.Get("receivedAt", &received)
+	if err := r.End(); err != nil {
+		return nil, badProperties(err.Error(), slices.Sorted(maps.Keys(a))...)
+	}
+	f, err := e.c.filing(e.s, boxes, words, received)
+	if err != nil {
+		return nil, err
+	}
+	blob = e.c.real(blob)
+	if err := e.c.looksLikeMail(blob); err != nil {
+		return nil, err
+	}
+	return e.file(f, func(w io.Writer) error { return e.c.copyBlob(w, blob, nil) })
+}
+
+// looksLikeMail refuses a blob that has no header field.
+func (c *call) looksLikeMail(id string) error {
+	src, err := c.blob(c.ctx, id)
+	if err != nil {
+		if mail.Is(err, mail.NotFound) {
+			return blobMissing(id)
+		}
+		return err
+	}
+	defer src.close()
+	r, err := src.open(0, message.DefaultMaxHeader)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	h, err := readHeader(r)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	if !looksLikeMail(&h) {
+		return wire.Errorf(wire.ErrInvalidEmail, "the blob is no message: it has no header")
+	}
+	return nil
+}
+
+// emailCopy answers Email/copy (RFC 8621 4.7). A client has one account here, and may copy within it too.
+func (c *call) emailCopy() (any, error) {
+	var from string
+	var state, fromState *string
+	var create map[string]wire.Args
+	destroy := false
+	r := wire.Reader{Args: c.args}
+	r.Must("fromAccountId", &from)
+	r.Get("ifInState", &state)
+	r.Get("ifFromInState", &fromState)
+	r.Must("create", &create)
+	r.Get("onSuccessDestroyOriginal", &destroy)
+	destroyState := r.Raw("destroyFromIfInState")
+	if err := r.End(); err != nil {
+		return nil, invalid(err)
+	}
+	if from != accountID(c.account.ID) {
+		return nil, wire.Errorf(wire.ErrFromAccountNotFound, "you have no account "+from)
+	}
+	s, err := c.snap()
+	if err != nil {
+		return nil, err
+	}
+	for _, want := range []*string{state, fromState} {
+		args := setArgs{ifInState: want, create: rawMap(create)}
+		if err := args.check(c, stateText(s.state)); err != nil {
+			return nil, err
+		}
+	}
+	e := &emailSetter{c: c, s: s, out: c.setResult(stateText(s.state))}
+	var originals wire.IDs
+	for _, key := range slices.Sorted(maps.Keys(create)) {
+		o, original, err := e.copyOne(create[key])
+		if err != nil {
+			e.out.notMade(c, key, err)
+			continue
+		}
+		originals = append(originals, original)
+		e.out.made(c, key, o["id"].(string), o)
+	}
+	if _, err := c.settle(e.out, s, e.receipts); err != nil {
+		return nil, err
+	}
+	if destroy && len(originals) > 0 {
+		args := wire.Args{"destroy": rawArg(originals)}
+		if !wire.IsNull(destroyState) {
+			args["ifInState"] = destroyState
+		}
+		c.also("Email/set", args, (*call).emailSet)
+	}
+	return object{"fromAccountId": from, "accountId": e.out.Account, "oldState": e.out.OldState, "newState": e.out.NewState,
+		"created": e.out.Created, "notCreated": e.out.NotCreated}, nil
+}
+
+// copyOne makes a message that shares another one's body.
+func (e *emailSetter) copyOne(a wire.Args) (object, string, error) {
+	var id string
+	var boxes map[string]bool
+	var words *map[string]bool
+	var received *wire.UTCDate
+	r := wire.Reader{Args: a}
+	r.Must("id", &id)
+	r.Must("mailboxIds", &boxes)
+	r.Get("keywords", &words)
+	r.Get("receivedAt", &received)
+	if err := r.End(); err != nil {
+		return nil, "", badProperties(err.Error(), slices.Sorted(maps.Keys(a))...)
+	}
+	n, _ := parseEmail(e.c.real(id))
+	from := e.s.email(n)
+	if from == nil {
+		return nil, "", notFound("message")
+	}
+	if words == nil {
+		is := keywords(from.flags)
+		words = &is
+	}
+	if received == nil {
+		received = &wire.UTCDate{Time: time.Unix(from.received, 0)}
+	}
+	f, err := e.c.filing(e.s, boxes, *words, received)
+	if err != nil {
+		return nil, "", err
+	}
+	m, err := e.c.s.cfg.Mailboxes.Message(e.c.ctx, e.c.account.ID, n)
+	if err != nil {
+		return nil, "", err
+	}
+	root, err := message.Decode(m.Summary)
+	if err != nil {
+		return nil, "", mail.Errorf(mail.Internal, "message %d: %w", n, err)
+	}
+	o, err := e.add(mail.AddMessage{Account: e.c.account.ID, Mailbox: f.mailbox, Body: mail.StoredBody{ID: m.Blob, Octets: m.Size - int64(len(m.Prefix))},
+		Prefix: m.Prefix, Summary: m.Summary, Flags: f.flags, Received: f.received.UTC(), CheckQuota: true, Thread: threadKeys(root.Facts())})
+	return o, emailID(n), err
+}
+
+// also makes another call in consequence of this one: its response follows (RFC 8620 5.4, RFC 8621 7.5).
+func (c *call) also(name string, args wire.Args, run func(*call) (any, error)) {
+	next := *c
+	next.name, next.args, next.out = name, args, nil
+	out, err := run(&next)
+	if err != nil {
+		name, out = "error", c.methodError(err)
+	}
+	c.out = append(c.out, wire.Invocation{Name: name, Args: rawArg(out), ID: c.id})
+}
