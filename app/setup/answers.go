@@ -132,7 +132,15 @@ func (r *run) askPublish(ctx context.Context) (err error) {
 		}
 	}
 	q = Question{Key: "secret", Text: "Token (with rfc2136: secret of the TSIG key)", Secret: true}
-	r.secret, err = r.value(ctx, r.secret, q, needed("the provider's token (or the secret of the key); name a file that holds it with --publish-secret-file"))
+	r.secret, err = r.value(ctx, r.secret, q, func(s string) (string, error) {
+		s, err := needed("the provider's token (or the secret of the key); name a file that holds it with --publish-secret-file")(s)
+		if err != nil {
+			return "", err
+		}
+		// One of the wrong form would be found out only once the configuration is written, and keep the server from starting.
+		_, err = dnspub.New(dnspub.Config{Provider: p.Provider, Server: p.Server, KeyName: p.KeyName, KeyAlgorithm: p.KeyAlgorithm, Secret: s})
+		return s, err
+	})
 	return err
 }
 

@@ -401,7 +401,10 @@ func TestPlain(t *testing.T) {
 	c := &Text{Out: &out, Live: true, Paint: func(what, text string) string { return "<" + what + ">" + text }}
 	c.Doing("a\x1b[2J")
 	c.Tell(Step{Level: Fail, Text: "b\nc\u202e\x07", Remedy: "d", Link: "e"})
-	want := "\r\x1b[K  <faint>...   a\ufffd[2J\r\x1b[K  <fail>FAIL  b c\ufffd\ufffd\n        d\n        <faint>See e\n"
+	c.Doing("f")
+	c.Title("g")
+	c.Say("h")
+	want := "\r\x1b[K  <faint>...   a\ufffd[2J\r\x1b[K  <fail>FAIL  b c\ufffd\ufffd\n        d\n        <faint>See e\n\r\x1b[K  <faint>...   f\r\x1b[K\n<title>g\nh\n"
 	if out.String() != want {
 		t.Errorf("got %q", out.String())
 	}

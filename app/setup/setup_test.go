@@ -142,11 +142,14 @@ func TestRefused(t *testing.T) {
 		"dns without one":  {func(_ *world, o *Options) { o.Web = WebDNS }, mail.Invalid, "provider"},
 		"a strange web":    {func(_ *world, o *Options) { o.Web = "half" }, mail.Invalid, "none of own"},
 		"unknown provider": {func(_ *world, o *Options) { o.Publish.Provider = "acme" }, mail.Invalid, "no provider that is known"},
-		"no token":         {func(_ *world, o *Options) { o.Publish.Provider = "gandi" }, mail.Invalid, "token"},
-		"no server":        {func(_ *world, o *Options) { o.Publish.Provider = "rfc2136" }, mail.Invalid, "name server"},
-		"not a setting":    {func(_ *world, o *Options) { o.Set = []string{"dns.server = 1"} }, mail.Invalid, "dns.server = 1"},
-		"a wrong setting":  {func(_ *world, o *Options) { o.Set = []string{`log.level = "loud"`} }, mail.Invalid, "log.level"},
-		"a broken file":    {func(w *world, _ *Options) { w.put(DefaultConfig, "hostname = 1\n") }, mail.Invalid, "not sound"},
+		"a bad TSIG secret": {func(_ *world, o *Options) {
+			o.Publish, o.Secret = config.Publish{Provider: "rfc2136", Server: "192.0.2.53", KeyName: "k"}, "no base64!"
+		}, mail.Invalid, "not in base64"},
+		"no token":        {func(_ *world, o *Options) { o.Publish.Provider = "gandi" }, mail.Invalid, "token"},
+		"no server":       {func(_ *world, o *Options) { o.Publish.Provider = "rfc2136" }, mail.Invalid, "name server"},
+		"not a setting":   {func(_ *world, o *Options) { o.Set = []string{"dns.server = 1"} }, mail.Invalid, "dns.server = 1"},
+		"a wrong setting": {func(_ *world, o *Options) { o.Set = []string{`log.level = "loud"`} }, mail.Invalid, "log.level"},
+		"a broken file":   {func(w *world, _ *Options) { w.put(DefaultConfig, "hostname = 1\n") }, mail.Invalid, "not sound"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
