@@ -285,8 +285,10 @@ func selfSigned() *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{made.Raw}, PrivateKey: key, Leaf: made}
 }
 
-func foreign() *tls.Certificate {
-	root, rootKey := issue1(&x509.Certificate{Subject: pkix.Name{CommonName: "Nobody's Root"}, IsCA: true}, nil, nil)
+func foreign() *tls.Certificate { return signedBy(pkix.Name{CommonName: "Nobody's Root"}) }
+
+func signedBy(authority pkix.Name) *tls.Certificate {
+	root, rootKey := issue1(&x509.Certificate{Subject: authority, IsCA: true}, nil, nil)
 	made, key := issue1(&x509.Certificate{Subject: pkix.Name{CommonName: host}, DNSNames: []string{host}}, root, rootKey)
 	return &tls.Certificate{Certificate: [][]byte{made.Raw, root.Raw}, PrivateKey: key, Leaf: made}
 }
@@ -312,6 +314,10 @@ var portsBroken = []broken{
 	{name: "certificate self-signed", change: with(selfSigned()), check: "certificate", level: Fault, text: "is self-signed"},
 	{name: "certificate without its intermediate", change: with(alone()), check: "certificate", level: Fault, text: "comes without the intermediate certificate of CN=Test Intermediate"},
 	{name: "certificate of an unknown authority", change: with(foreign()), check: "certificate", level: Fault, text: "not trusted (CN=Nobody's Root)"},
+	{name: "certificate of our own making", change: func(c *clinic) {
+		c.cert = signedBy(pkix.Name{CommonName: "Postrider development authority on vm", Organization: []string{"Postrider"}})
+		c.cert.Certificate = c.cert.Certificate[:1]
+	}, check: "certificate", level: Fault, text: "is only a stand-in that Postrider made itself"},
 	{name: "certificate self-signed, where nobody looks", change: func(c *clinic) {
 		with(selfSigned())(c)
 		c.facts.MTASTS = nil
@@ -322,6 +328,9 @@ var portsBroken = []broken{
 		c.serve = map[uint16]func(net.Conn){993: func(conn net.Conn) { fmt.Fprint(conn, "* OK plain\r\n") }}
 	}, check: "starttls", level: Fault, text: "TLS on port 993 (imaps) at 192.0.2.10:993 fails"},
 	{name: "port 25 closed", change: func(c *clinic) { c.serve = map[uint16]func(net.Conn){25: nil} }, check: "port", level: Fault, text: "Port 25 (smtp) is closed", link: linkPorts},
+	{name: "nothing listens", change: func(c *clinic) {
+		c.serve = map[uint16]func(net.Conn){25: nil, 587: nil, 465: nil, 993: nil, 995: nil, 80: nil, 443: nil}
+	}, check: "port", level: Fault, text: "No port of ours is open at 192.0.2.10", link: linkPorts},
 	{name: "port 587 closed", change: func(c *clinic) { c.serve = map[uint16]func(net.Conn){587: nil} }, check: "port", level: Fault, text: "Port 587 (submission) is closed"},
 	{name: "port 465 closed", change: func(c *clinic) { c.serve = map[uint16]func(net.Conn){465: nil} }, check: "port", level: Fault, text: "Port 465 (submissions) is closed"},
 	{name: "port 993 closed", change: func(c *clinic) { c.serve = map[uint16]func(net.Conn){993: nil} }, check: "port", level: Fault, text: "Port 993 (imaps) is closed"},

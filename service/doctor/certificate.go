@@ -21,6 +21,7 @@ var certRemedies = map[wire.Trouble]string{
 	wire.WrongName:  "Get a certificate for this name: [tls.acme] names, or hostname.",
 	wire.SelfSigned: "Turn on [tls.acme], or set a certificate of an authority that others trust.",
 	wire.Incomplete: "Put the intermediate certificates behind the certificate in its file (fullchain.pem).",
+	wire.StandIn:    "With [tls.acme] one comes within minutes of the records being published; the log says what stands in the way. Or set one of your own ([tls]).",
 	wire.Untrusted:  "Use a certificate of an authority that everybody trusts, such as Let's Encrypt: [tls.acme].",
 }
 

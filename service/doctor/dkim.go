@@ -30,7 +30,7 @@ func checkDKIM(ctx context.Context, s *sheet) {
 	case keys == 0:
 		s.add(Finding{Subject: s.domain, Level: Fault, Link: linkDKIM,
 			Text:   "There is no DKIM key for " + s.domain + ", so that its mail is not signed, and Gmail and others do not believe it.",
-			Remedy: "Make keys: postrider dkim rotate " + s.domain + "; then publish the records it prints."})
+			Remedy: "Set enabled = true under [dkim] and restart the server, which makes the keys; then publish what postrider dns records " + s.domain + " prints."})
 	case !signs:
 		s.add(Finding{Subject: s.domain, Level: Warning, Link: linkDKIM,
 			Text:   "No DKIM key of " + s.domain + " signs yet; its mail goes out unsigned until the records are published and known everywhere.",

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -217,6 +218,10 @@ func (k *Keeper) store(ctx context.Context, key string, v kept) error {
 // Last gives the last report on a domain, or with "" on this host. NotFound.
 func (k *Keeper) Last(ctx context.Context, domain string) (Report, error) {
 	v, err := k.load(ctx, k.key(domain))
+	if mail.Is(err, mail.NotFound) {
+		err = mail.Errorf(mail.NotFound, "%s was not examined yet; the server does so by itself while it runs, and postrider doctor without --last does it now",
+			words.Plain(cmp.Or(domain, k.cfg.Hostname)))
+	}
 	return v.Report, err
 }
 

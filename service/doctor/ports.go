@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/postrider/postrider/mail"
@@ -22,8 +23,11 @@ func checkPorts(ctx context.Context, s *sheet) {
 		s.untold(s.subject(), "our ports", mail.Errorf(mail.NotFound, "no service, or no address of ours, is known"))
 		return
 	}
+	dark := s.dark(probes)
 	for _, p := range probes {
 		switch {
+		case p.Dial != nil && slices.Contains(dark, p.IP):
+			// said for all ports at once
 		case p.Dial != nil:
 			s.closed(p)
 		case p.Greeting != nil:
@@ -40,6 +44,35 @@ func checkPorts(ctx context.Context, s *sheet) {
 	}
 }
 
+// dark tells of addresses at which every single port refuses, as when the server does not run, and gives them.
+func (s *sheet) dark(probes []wire.Probe) (dark []netip.Addr) {
+	ports, refused := map[netip.Addr][]string{}, map[netip.Addr]int{}
+	for _, p := range probes {
+		ports[p.IP] = append(ports[p.IP], strconv.Itoa(int(p.Port.Number)))
+		if p.Dial != nil && wire.Refused(p.Dial) {
+			refused[p.IP]++
+		}
+	}
+	for _, p := range probes {
+		if len(ports[p.IP]) < 2 || refused[p.IP] < len(ports[p.IP]) || slices.Contains(dark, p.IP) {
+			continue
+		}
+		dark = append(dark, p.IP)
+		s.add(Finding{Subject: p.IP.String(), Level: Fault, Link: linkPorts,
+			Text:   fmt.Sprintf("No port of ours is open at %s (%s): connections are refused, so that no mail can come in and nobody can read theirs.", p.IP, strings.Join(ports[p.IP], ", ")),
+			Remedy: "Start the server (systemctl start postrider; its log: journalctl -u postrider); if it runs, see that it listens on all addresses, and look at firewalls and routers."})
+	}
+	return dark
+}
+
+// why is why a connection failed, in few words.
+func why(err error) string {
+	if wire.Refused(err) {
+		return "connections are refused"
+	}
+	return words.Reason(err)
+}
+
 // closed tells of a port that cannot be reached. What was not heard at all through a router may only be hidden from ourselves.
 func (s *sheet) closed(p wire.Probe) {
 	if mail.Is(p.Dial, mail.NotFound) || s.unresolved(p.Dial) {
@@ -47,8 +80,8 @@ func (s *sheet) closed(p wire.Probe) {
 		return
 	}
 	f := Finding{Subject: p.At, Level: Fault, Link: linkPorts,
-		Text:   fmt.Sprintf("Port %d (%s) is closed at %s: %s.", p.Port.Number, p.Port.Service, p.At, words.Reason(p.Dial)),
-		Remedy: fmt.Sprintf("Start the server, let it listen on port %d of all addresses, and open the port in firewalls and at the provider.", p.Port.Number)}
+		Text:   fmt.Sprintf("Port %d (%s) is closed at %s: %s.", p.Port.Number, p.Port.Service, p.IP, why(p.Dial)),
+		Remedy: fmt.Sprintf("See that the server runs and listens on port %d of all addresses, and open the port in firewalls and at the provider.", p.Port.Number)}
 	switch {
 	case !wire.Refused(p.Dial) && s.facts.Translated:
 		f.Level, f.Untold = Note, true

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/postrider/postrider/service/doctor/words"
@@ -25,6 +26,7 @@ const (
 	SelfSigned         // by nobody but itself
 	Incomplete         // one between it and an authority was not shown
 	Untrusted          // its authority is nobody we trust
+	StandIn            // Postrider made it itself, for want of a better one
 )
 
 // Verdict is what is said of a chain of certificates.
@@ -92,10 +94,17 @@ func (l *Looker) untrusted(chain []*x509.Certificate, err error) Verdict {
 	switch {
 	case errors.As(err, &expired) && expired.Reason == x509.Expired && expired.Cert != nil && expired.Cert != leaf:
 		return Verdict{Expired, "comes with an intermediate certificate that has expired (" + words.Plain(expired.Cert.Subject.String()) + ")"}
+	case standIn(leaf):
+		return Verdict{StandIn, "is only a stand-in that Postrider made itself, which nobody else trusts: none has come from an authority yet"}
 	case !selfIssued(last):
 		return Verdict{Incomplete, "comes without the intermediate certificate of " + words.Plain(last.Issuer.String()) + ", so that clients cannot check it"}
 	}
 	return Verdict{Untrusted, "comes from an authority that is not trusted (" + words.Plain(last.Subject.String()) + ")"}
+}
+
+// standIn reports a certificate of the authority that infra/tls makes where nothing better is to be had.
+func standIn(c *x509.Certificate) bool {
+	return slices.Equal(c.Issuer.Organization, []string{"Postrider"}) && strings.HasPrefix(c.Issuer.CommonName, "Postrider development authority")
 }
 
 func selfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, c.RawIssuer) }
