@@ -13,6 +13,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/postrider/postrider/admin"
+	"github.com/postrider/postrider/service/doctor"
 )
 
 func TestSpan(t *testing.T) {
@@ -168,6 +171,24 @@ func TestFirstLine(t *testing.T) {
 	for _, in := range []string{"", "\nx", strings.Repeat("x", 5000)} {
 		if got, err := firstLine(strings.NewReader(in)); err == nil {
 			t.Errorf("%.10q gave %.10q", in, got)
+		}
+	}
+}
+
+// Without a resolver nearly nothing can be checked: that is told for a few things, and counted for the others.
+func TestDiagnosisIsShort(t *testing.T) {
+	t.Parallel()
+	r := doctor.Report{Domain: "one.test", Findings: []doctor.Finding{{Level: doctor.Fault, Subject: "resolver", Text: "It is down.", Remedy: "Mend it."}}}
+	for range shownUntold + 3 {
+		r.Findings = append(r.Findings, doctor.Finding{Level: doctor.Note, Subject: "x", Text: "It could not be checked.", Remedy: "Try again later.", Untold: true})
+	}
+	for all, want := range map[bool]int{false: shownUntold, true: shownUntold + 3} {
+		var b strings.Builder
+		(&session{}).diagnosisText(&b, admin.Diagnosis{Reports: []doctor.Report{r}}, all)
+		text := b.String()
+		if n := strings.Count(text, "It could not"); n != want || strings.Contains(text, "3 things more could not be checked") == all ||
+			strings.Count(text, "Try again later") != 1 || !strings.Contains(text, "          Mend it.\n") {
+			t.Errorf("all %v: %d in\n%s", all, n, text)
 		}
 	}
 }

@@ -57,13 +57,13 @@ func (s *session) banner(w io.Writer, cfg config.Config, path string, list []adm
 	fmt.Fprintln(w)
 	services(w, s.table("SERVICE", "ADDRESS"), list)
 	where := ""
-	switch {
-	case path != "" && s.configPath != "":
-		where = " --config " + s.configPath
-	case s.data != "":
+	if s.data != "" {
 		where = " --data " + s.data
 	}
-	fmt.Fprintf(w, "\nMake an account in another terminal with:\n  postrider%s account add ann@example.test --create-domain\nStop with Ctrl-C.\n", where)
+	if path == "" {
+		fmt.Fprintf(w, "\nMake an account in another terminal with:\n  postrider%s account add ann@example.test --create-domain", where)
+	}
+	fmt.Fprintln(w, "\nStop with Ctrl-C.")
 }
 
 func (s *session) demoCommand() *cobra.Command {

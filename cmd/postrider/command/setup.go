@@ -47,7 +47,7 @@ func (s *session) setupCommand() *cobra.Command {
 	flags.StringVar(&o.Hostname, "hostname", "", "`NAME` of this host (default: mail.DOMAIN)")
 	flags.StringVar(&f.passwordFile, "password-file", "", "`FILE` with the account's password, - for standard input (default: one is made up)")
 	flags.BoolVarP(&o.Yes, "yes", "y", false, "ask nothing; take what flags and defaults say")
-	flags.StringVar(&f.web, "web", "", "how ports 80 and 443 are shared: own, behind, dns or off (default: as they are found)")
+	flags.StringVar(&f.web, "web", "", "`WAY` in which ports 80 and 443 are shared: own, behind (another web server), dns (certificates by\nDNS records) or off (default: as they are found)")
 	flags.StringVar(&o.Certificate, "certificate", "", "PEM `FILE` of a certificate to use in place of ACME")
 	flags.StringVar(&o.Key, "key", "", "PEM `FILE` of its key")
 	flags.StringVar(&o.Publish.Provider, "publish", "", "`PROVIDER` that records are written to: rfc2136, cloudflare, hetzner, desec, gandi or porkbun")
@@ -55,12 +55,12 @@ func (s *session) setupCommand() *cobra.Command {
 	flags.StringVar(&o.Publish.KeyName, "publish-key", "", "`NAME` of the TSIG key, for rfc2136")
 	flags.StringVar(&f.secretFile, "publish-secret-file", "", "`FILE` with the provider's token or the TSIG secret")
 	flags.StringSliceVar(&f.addresses, "address", nil, "`ADDRESS` at which others reach this host, where it is behind a router")
-	flags.StringArrayVar(&o.Set, "set", nil, "a further setting, as `KEY=VALUE` in TOML; may be repeated")
+	flags.StringArrayVar(&o.Set, "set", nil, "a further setting, as `KEY=VALUE` in TOML, such as dns.servers=[\"127.0.0.1\"]; may be repeated")
 	flags.StringSliceVar(&o.Reach, "reach", nil, "`HOST:PORT` outside to try port 25 with (default: well-known ones)")
 	flags.BoolVar(&o.SkipChecks, "skip-checks", false, "leave the checks out")
 	flags.BoolVar(&o.NoUnit, "no-unit", false, "make no system user and no systemd unit")
 	flags.BoolVar(&o.NoStart, "no-start", false, "do not start the server")
-	flags.DurationVar(&o.Wait, "wait", 0, "how long to wait for published records (default 3m; -1s does not wait)")
+	flags.DurationVar(&o.Wait, "wait", 0, "how long to wait for published records (default 3m; -1s: not at all)")
 	return c
 }
 
@@ -84,12 +84,12 @@ func (s *session) setupOptions(o *setup.Options, f setupFlags) error {
 	}
 	var err error
 	if f.passwordFile != "" {
-		if o.Password, err = s.readSecret(f.passwordFile); err != nil {
+		if o.Password, err = s.readSecret(f.passwordFile, "password"); err != nil {
 			return err
 		}
 	}
 	if f.secretFile != "" {
-		o.Secret, err = s.readSecret(f.secretFile)
+		o.Secret, err = s.readSecret(f.secretFile, "token or secret")
 	}
 	if !o.Yes && !s.InTerminal && s.json {
 		return usageError{"with --json nobody can be asked: add --yes and the flags that are needed"}
@@ -103,6 +103,9 @@ func (s *session) setup(ctx context.Context, o setup.Options) error {
 		console = &setup.Text{In: s.In, Out: s.Out, Live: s.OutTerminal, Paint: s.paintSetup, Secret: s.setupSecret()}
 	}
 	report, err := setup.Run(ctx, setup.Setup{Options: o, Host: machine.This(), Console: console, Open: s.openForSetup})
+	if errors.Is(err, context.Canceled) && !s.json {
+		s.note("Nothing is lost: run the same command again, and it goes on from here.")
+	}
 	if s.json {
 		if showErr := s.show(report, nil); err == nil {
 			err = showErr

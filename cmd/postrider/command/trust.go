@@ -58,20 +58,24 @@ func (s *session) diagnosisText(w io.Writer, d admin.Diagnosis, all bool) {
 			fmt.Fprintln(w)
 		}
 		fmt.Fprintf(w, "%s, %s:\n", safe(r.Domain), r.At.Local().Format("2006-01-02 15:04"))
+		untold := 0
 		for _, f := range r.Findings {
-			if f.Level == doctor.OK && !all {
-				continue
+			switch {
+			case f.Level == doctor.OK && !all:
+			case f.Untold && !all && untold >= shownUntold:
+				untold++
+			case f.Untold: // its remedy is to try again, which is said once for all
+				untold++
+				fmt.Fprintf(w, "  %s %s: %s\n", s.levelText(f.Level), safe(f.Subject), safe(f.Text))
+			default:
+				s.findingText(w, f)
 			}
-			fmt.Fprintf(w, "  %s %s: %s\n", s.levelText(f.Level), safe(f.Subject), safe(f.Text))
-			if f.Remedy != "" {
-				fmt.Fprintf(w, "          %s\n", safe(f.Remedy))
-			}
-			for line := range strings.Lines(f.Record) {
-				fmt.Fprintf(w, "            %s\n", safe(strings.TrimRight(line, "\n")))
-			}
-			if f.Link != "" {
-				fmt.Fprintf(w, "          %s\n", s.paint.faint("see "+safe(f.Link)))
-			}
+		}
+		if untold > shownUntold && !all {
+			fmt.Fprintf(w, "  %s %s could not be checked; --all shows them.\n", s.levelText(doctor.Note), plural(untold-shownUntold, "thing more", "things more"))
+		}
+		if untold > 0 {
+			fmt.Fprintln(w, "          Try again later what could not be checked, or when what is told beside it is mended.")
 		}
 		n := r.Counts
 		text := fmt.Sprintf("%s, %s, %d well, in %s", plural(n.Faults, "fault", "faults"), plural(n.Warnings, "warning", "warnings"), n.OK, elapsed(r.Took.Seconds()))
@@ -79,6 +83,22 @@ func (s *session) diagnosisText(w io.Writer, d admin.Diagnosis, all bool) {
 			text = s.paint.good("All is green") + fmt.Sprintf(": %d checks are well, in %s", n.OK, elapsed(r.Took.Seconds()))
 		}
 		fmt.Fprintf(w, "  %s.\n", text)
+	}
+}
+
+// shownUntold is how many things that could not be checked are told one by one: without a resolver it is all of them.
+const shownUntold = 5
+
+func (s *session) findingText(w io.Writer, f doctor.Finding) {
+	fmt.Fprintf(w, "  %s %s: %s\n", s.levelText(f.Level), safe(f.Subject), safe(f.Text))
+	if f.Remedy != "" {
+		fmt.Fprintf(w, "          %s\n", safe(f.Remedy))
+	}
+	for line := range strings.Lines(f.Record) {
+		fmt.Fprintf(w, "            %s\n", safe(strings.TrimRight(line, "\n")))
+	}
+	if f.Link != "" {
+		fmt.Fprintf(w, "          %s\n", s.paint.faint("see "+safe(f.Link)))
 	}
 }
 
@@ -164,7 +184,7 @@ func (s *session) dkimList() *cobra.Command {
 				}
 				return s.show(list, func(w io.Writer) {
 					if len(list.Keys) == 0 {
-						fmt.Fprintf(w, "%s has no keys; its mail is not signed. Turn on [dkim] enabled.\n", list.Domain)
+						fmt.Fprintf(w, "%s has no keys; its mail is not signed. Set enabled = true under [dkim] in the configuration and restart the server.\n", list.Domain)
 						return
 					}
 					t := s.table("SELECTOR", "ALGORITHM", "STATE", "SINCE", "SEEN IN THE DNS")
@@ -194,11 +214,14 @@ func (s *session) dkimRotate() *cobra.Command {
 					return err
 				}
 				return s.show(r, func(w io.Writer) {
+					if len(r.Done) == 0 {
+						fmt.Fprintln(w, "Nothing was changed yet; the keys that sign go on doing so.")
+					}
 					for _, line := range append(r.Done, r.Waiting...) {
 						fmt.Fprintln(w, safe(line))
 					}
 					if len(r.Publish) > 0 {
-						fmt.Fprintln(w, "Publish:")
+						fmt.Fprintln(w, "These records have to be in the DNS:")
 					}
 					for _, line := range r.Publish {
 						fmt.Fprintln(w, safe(line))
@@ -294,20 +317,20 @@ func (s *session) reportsText(w io.Writer, list admin.ReportList, details bool) 
 	t.write(w)
 }
 
-// readSecret reads the first line of a file, or of standard input for "-".
-func (s *session) readSecret(name string) (string, error) {
+// readSecret reads the first line of a file, or of standard input for "-". what is told when it cannot be read.
+func (s *session) readSecret(name, what string) (string, error) {
 	in := s.In
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return "", mail.Errorf(mail.Invalid, "the file with the password cannot be read: %w", err)
+			return "", mail.Errorf(mail.Invalid, "the file with the %s cannot be read: %w", what, err)
 		}
 		defer f.Close()
 		in = f
 	}
 	b, err := io.ReadAll(io.LimitReader(in, 4<<10))
 	if err != nil {
-		return "", mail.Errorf(mail.Invalid, "the password cannot be read: %w", err)
+		return "", mail.Errorf(mail.Invalid, "the %s cannot be read: %w", what, err)
 	}
 	line, _, _ := strings.Cut(string(b), "\n")
 	return strings.TrimRight(line, "\r"), nil
