@@ -491,3 +491,16 @@ func FuzzSetup(f *testing.F) {
 		}
 	})
 }
+
+// A server that offers nothing to mail programs does not say that they find everything by themselves.
+func TestNothingOffered(t *testing.T) {
+	t.Parallel()
+	secure, _ := server(autoconfig.Config{Domains: domains{"example.test"}, Hostname: "mail.example.test"})
+	if w := ask(secure, http.MethodGet, "https://mail.example.test/setup?email=ann@example.test", ""); w.Code != http.StatusOK ||
+		!strings.Contains(w.Body.String(), "nothing to set up") || strings.Contains(w.Body.String(), "by itself") {
+		t.Errorf("%d\n%s", w.Code, w.Body)
+	}
+	if w := ask(secure, http.MethodGet, "https://autoconfig.example.test/mail/config-v1.1.xml?emailaddress=ann@example.test", ""); w.Code != http.StatusNotFound {
+		t.Errorf("%d\n%s", w.Code, w.Body)
+	}
+}

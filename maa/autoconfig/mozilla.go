@@ -74,6 +74,10 @@ func (g *Guide) mozilla(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, words(err), g.status(err))
 		return
 	}
+	if len(g.cfg.incoming()) == 0 && len(g.cfg.services("smtp")) == 0 { // a file without servers would end a program's search
+		http.Error(w, "No service for mail programs is offered here.", http.StatusNotFound)
+		return
+	}
 	writeXML(w, r, http.StatusOK, clientConfig{Version: "1.1", Provider: mozillaProvider{
 		ID: domain, Domain: domain, DisplayName: addr.UnicodeDomain(domain), ShortName: addr.UnicodeDomain(domain),
 		Incoming: g.mozillaServers(g.cfg.incoming()), Outgoing: g.mozillaServers(g.cfg.services("smtp")),
