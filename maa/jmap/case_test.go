@@ -142,8 +142,14 @@ func (w *world) match(path string, want, got any) string {
 		return ""
 	case string:
 		m := placeholder.FindStringSubmatch(want)
-		if m == nil || m[0] != want {
+		if m == nil {
 			break
+		}
+		if m[0] != want {
+			if filled := placeholder.ReplaceAllStringFunc(want, func(p string) string { return w.vars[p[2:len(p)-2]] }); fmt.Sprint(got) != filled {
+				return fmt.Sprintf("%s is %v, want %s", path, got, filled)
+			}
+			return ""
 		}
 		if m[1] == "*" {
 			return ""

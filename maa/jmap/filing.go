@@ -340,3 +340,12 @@ func (c *call) also(name string, args wire.Args, run func(*call) (any, error)) {
 	}
 	c.out = append(c.out, wire.Invocation{Name: name, Args: rawArg(out), ID: c.id})
 }
+
+// rawArg is an argument as JSON, for a call that one method makes of another.
+func rawArg(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return json.RawMessage("null")
+	}
+	return b
+}
