@@ -219,7 +219,7 @@ func (k *Keeper) store(ctx context.Context, key string, v kept) error {
 func (k *Keeper) Last(ctx context.Context, domain string) (Report, error) {
 	v, err := k.load(ctx, k.key(domain))
 	if mail.Is(err, mail.NotFound) {
-		err = mail.Errorf(mail.NotFound, "%s was not examined yet; the server does so by itself while it runs, and postrider doctor without --last does it now",
+		err = mail.Errorf(mail.NotFound, "%s was not examined yet; a running server does so soon after its start, unless [doctor] every is 0s, and postrider doctor without --last does it now",
 			words.Plain(cmp.Or(domain, k.cfg.Hostname)))
 	}
 	return v.Report, err

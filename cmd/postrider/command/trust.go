@@ -13,6 +13,7 @@ import (
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/service/doctor"
 	"github.com/postrider/postrider/service/records"
+	"github.com/postrider/postrider/service/seal"
 )
 
 func (s *session) doctorCommand() *cobra.Command {
@@ -193,7 +194,7 @@ func (s *session) dkimList() *cobra.Command {
 						if k.Seen != nil {
 							seen = k.Seen.Local().Format(time.DateOnly)
 						}
-						t.row(k.Selector, k.Algorithm, k.State, k.Since.Local().Format(time.DateOnly), seen)
+						t.row(k.Selector, k.Algorithm, keyState(k.State), k.Since.Local().Format(time.DateOnly), seen)
 					}
 					t.write(w)
 				})
@@ -202,10 +203,21 @@ func (s *session) dkimList() *cobra.Command {
 	}
 }
 
+// keyState says what a key does: the word of programs for a spare, published, would tell of its record, which may not be.
+func keyState(state string) string {
+	switch seal.State(state) {
+	case seal.Active:
+		return "signs"
+	case seal.Published:
+		return "spare"
+	}
+	return state
+}
+
 func (s *session) dkimRotate() *cobra.Command {
 	return &cobra.Command{
 		Use: "rotate DOMAIN", Short: "Change a domain's keys, without a gap", Args: want(1, 1, "a domain"),
-		Long: "Let the keys that wait sign in the place of those that do now, and make new ones to wait. A key signs only once its record has been\n" +
+		Long: "Let the keys that wait sign in the place of those that do now, and make new ones to wait. A spare signs only once its record has been\n" +
 			"in the DNS for a day; what is waited for is said, and goes on by itself.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.with(cmd.Context(), toWrite, func(op admin.Operator) error {
