@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"net"
+	"net/http"
 
 	"github.com/postrider/postrider/infra/tls"
 	"github.com/postrider/postrider/infra/web"
@@ -41,19 +42,29 @@ func (a *App) webPlans() []plan {
 		a.policies.Register(secure)
 	}
 	a.pages().Register(secure, plain)
+	secure.Handle("", "/", http.HandlerFunc(home))
 	log := a.log.With("role", "infra/web")
-	https := web.New(web.Config{Handler: secure, TLS: a.keeper.Server(tls.Web), Log: log})
+	tlsServer := web.New(web.Config{Handler: secure, TLS: a.keeper.Server(tls.Web), Log: log})
 	redirect := ""
 	if _, port, err := net.SplitHostPort(first(a.cfg.Listen.HTTPS)); err == nil {
 		redirect = port
 	}
-	http := web.New(web.Config{Challenge: a.keeper.AnswerHTTP, RedirectTo: redirect, Plain: plain, Log: log})
-	a.endWithUs(https, http)
+	plainServer := web.New(web.Config{Challenge: a.keeper.AnswerHTTP, RedirectTo: redirect, Plain: plain, Log: log})
+	a.endWithUs(tlsServer, plainServer)
 	const most, each = 2000, 100
 	return []plan{
-		{name: "http", addresses: a.cfg.Listen.HTTP, max: most, perClient: each, serve: http.Handle},
-		{name: "https", addresses: a.cfg.Listen.HTTPS, max: most, perClient: each, serve: https.Handle},
+		{name: "http", addresses: a.cfg.Listen.HTTP, max: most, perClient: each, serve: plainServer.Handle},
+		{name: "https", addresses: a.cfg.Listen.HTTPS, max: most, perClient: each, serve: tlsServer.Handle},
 	}
+}
+
+// home leads who looks at the bare host to the page that helps; there is nothing else yet.
+func home(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/" {
+		http.Error(w, "There is nothing here.", http.StatusNotFound)
+		return
+	}
+	http.Redirect(w, r, "/setup", http.StatusFound)
 }
 
 // endWithUs ends servers when the system does. Their conversations had their time when the doors closed.

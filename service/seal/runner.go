@@ -323,7 +323,7 @@ func (r *Runner) Rotate(ctx context.Context, domain string) (Progress, error) {
 		return p, err
 	}
 	if len(keys) == 0 {
-		return p, mail.Errorf(mail.NotFound, "%s has no DKIM keys; is it one of your domains?", domain)
+		return p, mail.Errorf(mail.NotFound, "%s has no DKIM keys; turn on [dkim] enabled, or see which domains are yours with: postrider domain list", domain)
 	}
 	if _, err := r.look(ctx, domain); err != nil {
 		return p, err
