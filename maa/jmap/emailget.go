@@ -106,27 +106,47 @@ func (c *call) emailGet() (any, error) {
 		return nil, err
 	}
 	resp := c.got(stateText(s.state))
-	for _, id := range g.ids {
-		n, _ := parseEmail(id)
-		e := s.email(n)
-		var o object
-		if e != nil {
-			o, err = c.email(e, &w)
-		}
-		switch {
-		case e == nil, mail.Is(err, mail.NotFound):
-			resp.NotFound = append(resp.NotFound, id)
-		case err != nil:
+	load := &loader{c: c}
+	for ids := range slices.Chunk(g.ids, loadAhead) {
+		if err := c.emails(s, ids, &w, load, resp); err != nil {
 			return nil, err
-		default:
-			resp.List = append(resp.List, o)
 		}
 	}
 	return resp, nil
 }
 
+// emails adds some messages to a response.
+func (c *call) emails(s *snapshot, ids []string, w *wanted, load *loader, resp *got) error {
+	found := make([]*email, len(ids))
+	for i, id := range ids {
+		n, _ := parseEmail(id)
+		found[i] = s.email(n)
+	}
+	if w.reads() {
+		if err := load.ahead(slices.DeleteFunc(slices.Clone(found), func(e *email) bool { return e == nil })); err != nil {
+			return err
+		}
+	}
+	for i, e := range found {
+		if e == nil {
+			resp.NotFound = append(resp.NotFound, ids[i])
+			continue
+		}
+		o, err := c.email(e, w, load)
+		switch {
+		case mail.Is(err, mail.NotFound):
+			resp.NotFound = append(resp.NotFound, ids[i])
+		case err != nil:
+			return err
+		default:
+			resp.List = append(resp.List, o)
+		}
+	}
+	return nil
+}
+
 // email makes one Email object.
-func (c *call) email(e *email, w *wanted) (object, error) {
+func (c *call) email(e *email, w *wanted, load *loader) (object, error) {
 	o := make(object, len(w.props)+len(w.headers))
 	for _, p := range w.props {
 		switch p {
@@ -149,7 +169,7 @@ func (c *call) email(e *email, w *wanted) (object, error) {
 	if !w.reads() {
 		return o, nil
 	}
-	m, err := c.s.cfg.Mailboxes.Message(c.ctx, c.account.ID, e.id)
+	m, err := load.message(e.id)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -115,7 +116,11 @@ func (w *world) message(t testing.TB, mailbox, text string, flags mail.FlagBits,
 	}
 	root := scanner.Finish()
 	f := root.Facts()
-	return mail.AddMessage{Account: w.IDs[ann], Mailbox: w.boxes(t)[mailbox], Body: body, Prefix: []byte("Return-Path: <kim@far.example>\r\n"), Summary: message.Encode(root),
+	n, _ := strconv.ParseInt(strings.TrimPrefix(w.vars[strings.ToLower(mailbox)], "F"), 10, 64)
+	if n == 0 {
+		n = int64(w.boxes(t)[mailbox])
+	}
+	return mail.AddMessage{Account: w.IDs[ann], Mailbox: mail.MailboxID(n), Body: body, Prefix: []byte("Return-Path: <kim@far.example>\r\n"), Summary: message.Encode(root),
 		Flags: mail.Flags{Bits: flags}, Received: at, Saved: at,
 		Thread: mail.ThreadKeys{MessageID: f.MessageID, References: append(f.InReplyTo, f.References...), Subject: f.BaseSubject}}
 }

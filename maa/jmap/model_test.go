@@ -1,0 +1,263 @@
+package jmap_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/postrider/postrider/mail"
+	"github.com/postrider/postrider/testkit/town"
+)
+
+// TestBothWays changes an account through JMAP and past it, as IMAP does, and holds three views of it to each other after every step: what
+// mail.Mailboxes says, what Email/get and Mailbox/get say, and what a client has that asks for changes alone (RFC 8620 5.2, RFC 8620 5.6).
+func TestBothWays(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.seed(t)
+	f := &follower{w: w}
+	f.start(t)
+	n := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		for range rapid.IntRange(1, 6).Draw(rt, "steps") {
+			n++
+			w.step(t, rt, n)
+			if rapid.Bool().Draw(rt, "look") {
+				f.follow(t, rt)
+			}
+		}
+		f.follow(t, rt)
+	})
+}
+
+// step does one thing, by one of the two ways.
+func (w *world) step(t *testing.T, rt *rapid.T, n int) {
+	boxes := w.boxes(t)
+	names := slices.Sorted(maps.Keys(boxes))
+	name := rapid.SampledFrom(names).Draw(rt, "mailbox")
+	to := rapid.SampledFrom(names).Draw(rt, "to")
+	var all []mail.Placement
+	for _, b := range names {
+		for p, err := range w.Store.Placements(t.Context(), boxes[b], mail.UIDRange{First: 1}, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, p)
+		}
+	}
+	act := rapid.SampledFrom([]string{"add", "flag", "jflag", "move", "jmove", "copy", "expunge", "jdestroy", "mailbox", "jmailbox", "drop", "jdrop", "rename"}).Draw(rt, "act")
+	id := w.IDs[ann]
+	if act == "add" || len(all) == 0 {
+		refs := ""
+		if rapid.Bool().Draw(rt, "reply") {
+			refs = "References: <lunch@far.example>\n"
+		}
+		w.file(t, name, fmt.Sprintf("From: x@far.example\nMessage-ID: <%d@x>\n%sSubject: Lunch on Straße 5\n\ntext\n", n, refs), 0, town.Epoch.Add(time.Duration(n)*time.Second))
+		return
+	}
+	p := rapid.SampledFrom(all).Draw(rt, "message")
+	at := []mail.UIDRange{{First: p.UID, Last: p.UID}}
+	email := "M" + itoa(int64(p.Email))
+	word := rapid.SampledFrom([]string{"$seen", "$flagged", "mine", "$junk", "$draft"}).Draw(rt, "word")
+	on := rapid.Bool().Draw(rt, "on")
+	switch act {
+	case "flag":
+		flags := map[string]string{"$seen": `\Seen`, "$flagged": `\Flagged`, "mine": "Mine", "$junk": "$Junk", "$draft": `\Draft`}
+		fl, err := mail.ParseFlags(flags[word])
+		if err != nil {
+			t.Fatal(err)
+		}
+		op := mail.FlagsRemove
+		if on {
+			op = mail.FlagsAdd
+		}
+		w.Do(t, mail.SetFlags{Account: id, Mailbox: p.Mailbox, UIDs: at, Op: op, Flags: fl})
+	case "jflag":
+		var v any
+		if on {
+			v = true
+		}
+		w.set(t, "Email/set", map[string]any{"update": map[string]any{email: map[string]any{"keywords/" + word: v}}})
+	case "move":
+		w.Do(t, mail.MoveMessages{Account: id, From: p.Mailbox, To: boxes[to], UIDs: at, Saved: town.Epoch})
+	case "jmove":
+		w.set(t, "Email/set", map[string]any{"update": map[string]any{email: map[string]any{"mailboxIds": map[string]any{"F" + itoa(int64(boxes[to])): true}}}})
+	case "copy":
+		w.Do(t, mail.CopyMessages{Account: id, From: p.Mailbox, To: boxes[to], UIDs: at, Saved: town.Epoch})
+	case "expunge":
+		w.Do(t, mail.Expunge{Account: id, Mailbox: p.Mailbox, UIDs: at})
+	case "jdestroy":
+		w.set(t, "Email/set", map[string]any{"destroy": []string{email}})
+	case "mailbox":
+		w.Do(t, mail.CreateMailbox{Account: id, NewMailbox: mail.NewMailbox{Name: fmt.Sprintf("box%d/below", n)}})
+	case "jmailbox":
+		w.set(t, "Mailbox/set", map[string]any{"create": map[string]any{"k": map[string]any{"name": fmt.Sprintf("box%d", n)}}})
+	case "drop", "jdrop", "rename":
+		if name[0] != 'b' {
+			return
+		}
+		switch act {
+		case "drop":
+			w.Do(t, mail.DeleteMailbox{Account: id, Mailbox: boxes[name]})
+		case "rename":
+			w.Do(t, mail.RenameMailbox{Account: id, Mailbox: boxes[name], Name: fmt.Sprintf("box%d", n)})
+		default:
+			w.call(t, "Mailbox/set", map[string]any{"destroy": []string{"F" + itoa(int64(boxes[name]))}, "onDestroyRemoveEmails": true}) // not while one is below it
+		}
+	}
+}
+
+// set makes a /set in which nothing may fail.
+func (w *world) set(t *testing.T, method string, args map[string]any) {
+	t.Helper()
+	out := w.must(t, method, args)
+	for _, k := range []string{"notCreated", "notUpdated", "notDestroyed"} {
+		if out[k] != nil {
+			t.Fatalf("%s: %v", method, out[k])
+		}
+	}
+}
+
+// follower is a client that gets everything once, and changes from then on.
+type follower struct {
+	w      *world
+	state  string
+	mails  map[string]any
+	boxes  map[string]any
+	thread map[string]any
+	query  []string
+	qstate string
+}
+
+var queryArgs = map[string]any{"filter": map[string]any{"notKeyword": "$seen"}, "collapseThreads": true}
+
+func (f *follower) get(t *testing.T, kind string, ids any) map[string]any {
+	t.Helper()
+	props := map[string][]string{"Email": {"id", "keywords", "mailboxIds", "threadId"}, "Mailbox": nil, "Thread": nil}[kind]
+	args := map[string]any{"ids": ids}
+	if props != nil {
+		args["properties"] = props
+	}
+	out := map[string]any{}
+	for _, o := range f.w.must(t, kind+"/get", args)["list"].([]any) {
+		out[o.(map[string]any)["id"].(string)] = o
+	}
+	return out
+}
+
+func (f *follower) all(t *testing.T) (mails, boxes, threads map[string]any) {
+	t.Helper()
+	ids := f.w.must(t, "Email/query", map[string]any{})["ids"]
+	mails = f.get(t, "Email", ids)
+	set := map[string]bool{}
+	for _, m := range mails {
+		set[m.(map[string]any)["threadId"].(string)] = true
+	}
+	return mails, f.get(t, "Mailbox", nil), f.get(t, "Thread", slices.AppendSeq([]string{}, maps.Keys(set)))
+}
+
+func (f *follower) start(t *testing.T) {
+	t.Helper()
+	f.state = f.w.must(t, "Email/get", map[string]any{"ids": []string{}})["state"].(string)
+	f.mails, f.boxes, f.thread = f.all(t)
+	q := f.w.must(t, "Email/query", maps.Clone(queryArgs))
+	f.qstate = q["queryState"].(string)
+	f.query = texts(q["ids"])
+}
+
+func texts(v any) (out []string) {
+	for _, s := range v.([]any) {
+		out = append(out, s.(string))
+	}
+	return out
+}
+
+// follow asks for changes and compares.
+func (f *follower) follow(t *testing.T, rt *rapid.T) {
+	var state string
+	for kind, have := range map[string]map[string]any{"Email": f.mails, "Mailbox": f.boxes, "Thread": f.thread} {
+		ch := f.w.must(t, kind+"/changes", map[string]any{"sinceState": f.state})
+		state = ch["newState"].(string)
+		for _, id := range texts(ch["destroyed"]) {
+			if have[id] == nil {
+				rt.Fatalf("%s %s is destroyed, which was not there", kind, id)
+			}
+			delete(have, id)
+		}
+		for _, id := range texts(ch["created"]) {
+			if have[id] != nil {
+				rt.Fatalf("%s %s is created, which was there", kind, id)
+			}
+		}
+		for _, id := range texts(ch["updated"]) {
+			if have[id] == nil {
+				rt.Fatalf("%s %s is updated, which was not there", kind, id)
+			}
+		}
+		maps.Copy(have, f.get(t, kind, slices.Concat([]string{}, texts(ch["created"]), texts(ch["updated"]), []string{"X0"})))
+	}
+	f.state = state
+	mails, boxes, threads := f.all(t)
+	for kind, pair := range map[string][2]map[string]any{"Email": {mails, f.mails}, "Mailbox": {boxes, f.boxes}, "Thread": {threads, f.thread}} {
+		if diff := cmp.Diff(pair[0], pair[1]); diff != "" {
+			rt.Fatalf("%s: what there is (-), and what a client has that asked for changes (+):\n%s", kind, diff)
+		}
+	}
+	f.followQuery(t, rt)
+	f.compareStore(t, rt, mails)
+}
+
+// followQuery applies queryChanges as RFC 8620 5.6 says.
+func (f *follower) followQuery(t *testing.T, rt *rapid.T) {
+	args := maps.Clone(queryArgs)
+	args["sinceQueryState"] = f.qstate
+	ch := f.w.must(t, "Email/queryChanges", args)
+	removed := texts(ch["removed"])
+	f.query = slices.DeleteFunc(f.query, func(id string) bool { return slices.Contains(removed, id) })
+	for _, a := range ch["added"].([]any) {
+		o := a.(map[string]any)
+		i := int(o["index"].(float64))
+		if i > len(f.query) {
+			rt.Fatalf("%v is added beyond the end of %v", o, f.query)
+		}
+		f.query = slices.Insert(f.query, i, o["id"].(string))
+	}
+	f.qstate = ch["newQueryState"].(string)
+	want := texts(f.w.must(t, "Email/query", maps.Clone(queryArgs))["ids"])
+	if !slices.Equal(want, f.query) {
+		rt.Fatalf("the query gives %v, a client that asked for changes has %v", want, f.query)
+	}
+}
+
+// compareStore holds messages to what IMAP sees.
+func (f *follower) compareStore(t *testing.T, rt *rapid.T, mails map[string]any) {
+	words := map[string]string{`\Seen`: "$seen", `\Flagged`: "$flagged", "mine": "mine", "$Junk": "$junk", `\Draft`: "$draft"}
+	n := 0
+	for _, box := range f.w.boxes(t) {
+		for p, err := range f.w.Store.Placements(t.Context(), box, mail.UIDRange{First: 1}, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n++
+			m, ok := mails["M"+itoa(int64(p.Email))].(map[string]any)
+			if !ok {
+				rt.Fatalf("message %d is not there", p.Email)
+			}
+			want := map[string]any{}
+			for _, name := range p.Flags.Names() {
+				want[words[name]] = true
+			}
+			if diff := cmp.Diff(want, m["keywords"]); diff != "" || m["mailboxIds"].(map[string]any)["F"+itoa(int64(box))] != true {
+				rt.Fatalf("message %d in %d: %v\n%s", p.Email, box, m, diff)
+			}
+		}
+	}
+	if n != len(mails) {
+		rt.Fatalf("%d messages, %d placements", len(mails), n)
+	}
+}
