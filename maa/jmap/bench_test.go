@@ -30,7 +30,7 @@ func BenchmarkList(b *testing.B) {
 			w := newWorld(b, nil)
 			w.fill2(b, n)
 			mux := web.NewMux()
-			s := jmap.New(jmap.Config{Mailboxes: w.Store, Journal: w.Store, Blobs: w.Store, Bus: &w.bus, Accounts: w.Store, Login: w.Auth, CleartextAuth: true})
+			s := jmap.New(jmap.Config{Mailboxes: w.Store, Journal: w.Store, Blobs: w.Store, Bus: w.bus, Accounts: w.Store, Login: w.Auth, CleartextAuth: true})
 			s.Register(mux, "")
 			defer s.End()
 			ask := func(position int) {

@@ -112,6 +112,7 @@ func (b *bodies) place(l leaf, i int, st *walkState) {
 
 // partMaker makes EmailBodyPart objects.
 type partMaker struct {
+	c       *call
 	src     *source
 	base    string // blob id of the message
 	props   []string
@@ -189,7 +190,11 @@ func (m *partMaker) size(p *message.Part) (int64, error) {
 	if p.Multipart() {
 		return p.Size(), nil
 	}
-	return m.src.contentSize(p)
+	n, err := m.src.contentSize(p)
+	if err != nil && m.c.unreadable(m.src, err) {
+		return p.Size(), nil
+	}
+	return n, err
 }
 
 // fields adds what is asked of the part's header.
@@ -199,7 +204,7 @@ func (m *partMaker) fields(p *message.Part, o object) error {
 		return nil
 	}
 	h, err := m.src.partHeader(p)
-	if err != nil {
+	if err != nil && !m.c.unreadable(m.src, err) {
 		return err
 	}
 	if all {

@@ -209,7 +209,7 @@ func (c *call) describe(o object, src *source, w *wanted) error {
 	}
 	if len(w.headers) > 0 || slices.Contains(w.props, "headers") {
 		h, err := src.header()
-		if err != nil {
+		if err != nil && !c.unreadable(src, err) {
 			return err
 		}
 		if slices.Contains(w.props, "headers") {
@@ -220,6 +220,16 @@ func (c *call) describe(o object, src *source, w *wanted) error {
 		}
 	}
 	return c.bodies(o, src, root, w)
+}
+
+// unreadable says that a body cannot be read, and notes it: what the store knows of the message is told all the same, so that one that is damaged does
+// not hide the others. Anything else that went wrong is no such thing.
+func (c *call) unreadable(src *source, err error) bool {
+	if c.ctx.Err() != nil || mail.KindOf(err) != mail.Internal {
+		return false
+	}
+	c.s.cfg.Log.Warn("message cannot be read", "role", "maa/jmap", "account", string(c.account.Address), "blob", src.id, "error", err)
+	return true
 }
 
 // fact gives a property that the envelope tells.
@@ -272,7 +282,7 @@ func (c *call) bodies(o object, src *source, root *message.Part, w *wanted) erro
 		return nil
 	}
 	sorted := sortParts(root)
-	m := &partMaker{src: src, base: src.id, props: w.partProps, headers: w.partHeaders}
+	m := &partMaker{c: c, src: src, base: src.id, props: w.partProps, headers: w.partHeaders}
 	if want("bodyStructure") {
 		deep := *m
 		if !slices.Contains(deep.props, "subParts") {
@@ -306,7 +316,10 @@ func (c *call) bodies(o object, src *source, root *message.Part, w *wanted) erro
 		}
 		v, n, err := src.bodyValue(l.part, min(int64(w.maxValue), max(w.room, 0)))
 		if err != nil {
-			return err
+			if !c.unreadable(src, err) {
+				return err
+			}
+			v = object{"value": "", "isEncodingProblem": true, "isTruncated": true}
 		}
 		w.room -= n
 		values[l.id] = v

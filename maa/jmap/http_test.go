@@ -105,7 +105,9 @@ func (slowed) Login(context.Context, string, string, net.Addr) (mail.Account, er
 // TestUpload goes up and comes down again (RFC 8620 6), and what lies or is too long does not.
 func TestUpload(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(c *jmap.Config) { c.Limits.Upload, c.Limits.UploadsHeld, c.Limits.Request = 200_000, 500_000, 100_000 })
+	w := newWorld(t, func(c *jmap.Config) {
+		c.Limits.Upload, c.Limits.UploadsHeld, c.Limits.Request = 200_000, 500_000, 100_000
+	})
 	up := func(body string) (int, map[string]any) {
 		resp := w.request(t, "POST", "/jmap/upload/"+w.vars["account"]+"/", "text/plain; charset=utf-8", strings.NewReader(body))
 		var o map[string]any

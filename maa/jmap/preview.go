@@ -113,31 +113,54 @@ func (s *source) plain(p *message.Part, most int64) (string, error) {
 // stripTags leaves the text of HTML. What it gives is shown as text, never as HTML.
 func stripTags(s string) string {
 	var out strings.Builder
-	for s != "" {
-		before, rest, ok := strings.Cut(s, "<")
-		out.WriteString(before)
-		if !ok {
+	low := lowered(s)
+	for at := 0; at < len(s); {
+		n := strings.IndexByte(s[at:], '<')
+		if n < 0 {
+			out.WriteString(s[at:])
 			break
 		}
-		s = rest
-		name := strings.ToLower(s[:min(len(s), 8)])
-		for _, hidden := range [...]string{"style", "script", "title", "head"} {
-			if strings.HasPrefix(name, hidden) && (len(name) == len(hidden) || !isLetter(name[len(hidden)])) {
-				if end := strings.Index(strings.ToLower(s), "</"+hidden); end >= 0 {
-					s = s[end:]
-				} else {
-					s = ""
-				}
+		out.WriteString(s[at : at+n])
+		at += n + 1
+		end := ">"
+		if strings.HasPrefix(s[at:], "!--") {
+			end = "-->"
+		} else if name := hiddenElement(low[at:]); name != "" {
+			// What it holds is no text.
+			n := strings.Index(low[at:], "</"+name)
+			if n < 0 {
+				break
 			}
+			at += n
 		}
-		if strings.HasPrefix(s, "!--") {
-			_, s, _ = strings.Cut(s, "-->")
-			continue
+		if n = strings.Index(s[at:], end); n < 0 {
+			break
 		}
-		_, s, _ = strings.Cut(s, ">")
+		at += n + len(end)
 		out.WriteByte(' ')
 	}
 	return html.UnescapeString(out.String())
+}
+
+// hiddenElement gives the name of the element that begins here, if it is one whose content is not shown.
+func hiddenElement(low string) string {
+	for _, name := range [...]string{"style", "script", "title", "head"} {
+		if strings.HasPrefix(low, name) && (len(low) == len(name) || !isLetter(low[len(name)])) {
+			return name
+		}
+	}
+	return ""
+}
+
+// lowered makes ASCII letters small, so that places in the text stay.
+func lowered(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
 }
 
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' }

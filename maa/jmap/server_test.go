@@ -33,7 +33,8 @@ const ann = "ann@" + town.Domain
 // world is a town with a JMAP server, in which ann has mail.
 type world struct {
 	*town.Town
-	bus    bus.Bus
+	bus    *bus.Bus
+	user   string
 	server *jmap.Server
 	url    string
 	client *http.Client
@@ -43,11 +44,11 @@ type world struct {
 // newWorld makes one. change may change the configuration.
 func newWorld(t testing.TB, change func(*jmap.Config)) *world {
 	t.Helper()
-	w := &world{Town: town.New(t), vars: map[string]string{}}
+	w := &world{Town: town.New(t), bus: bus.New(), user: ann, vars: map[string]string{}}
 	w.Do(t, mail.CreateMailbox{Account: w.IDs[ann], NewMailbox: mail.NewMailbox{Name: "Drafts", Use: mail.UseDrafts}},
 		mail.CreateMailbox{Account: w.IDs[ann], NewMailbox: mail.NewMailbox{Name: "Trash", Use: mail.UseTrash}})
 	cfg := jmap.Config{
-		Mailboxes: w.Store, Journal: w, Blobs: w.Store, Bus: &w.bus, Accounts: w.Store, Login: w.Auth,
+		Mailboxes: w.Store, Journal: w, Blobs: w.Store, Bus: w.bus, Accounts: w.Store, Login: w.Auth,
 		Search:  search.New(search.Config{Store: w.Store, Mailboxes: w.Store, Blobs: w.Store}),
 		Submit:  &msa.Agent{Intake: w.Intake, Resolver: w.People, Senders: w.People, Accounts: w.Store, Clock: mail.SystemClock{}, Log: w.Log},
 		Senders: w.People, Queue: w.Store, Trail: w.Store, Notes: w.Store, CleartextAuth: true, Log: w.Log,
@@ -152,7 +153,7 @@ func (w *world) request(t testing.TB, method, path, kind string, body io.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.SetBasicAuth(ann, town.Password)
+	r.SetBasicAuth(w.user, town.Password)
 	if kind != "" {
 		r.Header.Set("Content-Type", kind)
 	}
