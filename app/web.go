@@ -8,6 +8,7 @@ import (
 	"github.com/postrider/postrider/infra/tls"
 	"github.com/postrider/postrider/infra/web"
 	"github.com/postrider/postrider/maa/autoconfig"
+	"github.com/postrider/postrider/maa/jmap"
 	"github.com/postrider/postrider/mta/policyhost"
 	"github.com/postrider/postrider/proto/mtasts"
 )
@@ -43,6 +44,7 @@ func (a *App) webPlans() []plan {
 	}
 	a.pages().Register(secure, plain)
 	secure.Handle("", "/", http.HandlerFunc(home))
+	a.openJMAP().Register(secure, "")
 	log := a.log.With("role", "infra/web")
 	tlsServer := web.New(web.Config{Handler: secure, TLS: a.keeper.Server(tls.Web), Log: log})
 	redirect := ""
@@ -56,6 +58,16 @@ func (a *App) webPlans() []plan {
 		{name: "http", addresses: a.cfg.Listen.HTTP, max: most, perClient: each, serve: plainServer.Handle},
 		{name: "https", addresses: a.cfg.Listen.HTTPS, max: most, perClient: each, serve: tlsServer.Handle},
 	}
+}
+
+// openJMAP wires the JMAP server.
+func (a *App) openJMAP() *jmap.Server {
+	s := jmap.New(jmap.Config{
+		Mailboxes: a.store, Journal: a.userJournal(), Blobs: a.store, Bus: a.bus, Accounts: a.store, Login: a.auth, Search: a.search,
+		Submit: a.agent, Senders: a.people, Queue: a.store, Trail: a.store, Notes: a.store, Clock: a.clock, Log: a.log.With("role", "maa/jmap"),
+	})
+	a.closers = append(a.closers, closerFunc(s.End))
+	return s
 }
 
 // home leads who looks at the bare host to the page that helps; there is nothing else yet.
