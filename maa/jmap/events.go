@@ -12,8 +12,11 @@ import (
 	"github.com/postrider/postrider/mail"
 )
 
-// pushed are the types whose state is the account's.
-var pushed = []string{"Email", "EmailDelivery", "Mailbox", "Thread", "Quota"}
+// emailDelivery is the type that stands for new mail alone.
+const emailDelivery = "EmailDelivery"
+
+// pushed are the types that are told. The state of all but EmailDelivery is the account's.
+var pushed = []string{"Email", emailDelivery, "Mailbox", "Thread", "Quota"}
 
 // Bounds of the interval between pings, in seconds (RFC 8620 7.3).
 const (
@@ -50,6 +53,12 @@ func (s *Server) serveEvents(v *visit) {
 		s.refuse(v.w, v.r, err)
 		return
 	}
+	if slices.Contains(types, emailDelivery) {
+		if st.delivered, err = st.deliveries(); err != nil {
+			s.refuse(v.w, v.r, err)
+			return
+		}
+	}
 	v.w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
 	v.w.Header().Set("X-Accel-Buffering", "no")
 	v.w.WriteHeader(http.StatusOK)
@@ -58,7 +67,8 @@ func (s *Server) serveEvents(v *visit) {
 	}
 	// Who comes again and has missed something is told at once.
 	if last, ok := parseState(v.r.Header.Get("Last-Event-ID")); ok && last != st.told {
-		if st.state() != nil || after == "state" {
+		st.delivered = "" // whether mail came meanwhile is not known: it is told
+		if sent, err := st.state(); err != nil || sent && after == "state" {
 			return
 		}
 	}
@@ -72,6 +82,18 @@ type stream struct {
 	types []string
 	ping  time.Duration // 0: none
 	told  uint64
+
+	delivered string // what deliveries gave last; "" when it was not asked
+}
+
+// deliveries is a state that changes when a message is put into a mailbox, and not when one is read or flagged (RFC 8621 1.5).
+func (st *stream) deliveries() (string, error) {
+	boxes, err := st.v.s.cfg.Mailboxes.Mailboxes(st.v.r.Context(), st.v.account.ID)
+	n := uint64(0)
+	for _, b := range boxes {
+		n += uint64(b.UIDNext)
+	}
+	return stateText(n), err
 }
 
 // write writes an event and sends it.
@@ -83,17 +105,30 @@ func (st *stream) write(text string) error {
 	return st.ctl.Flush()
 }
 
-// state sends a StateChange (RFC 8620 7.1).
-func (st *stream) state() error {
+// state sends a StateChange (RFC 8620 7.1), unless no type that is asked for has another state.
+func (st *stream) state() (sent bool, err error) {
 	states := map[string]string{}
 	for _, t := range st.types {
 		states[t] = stateText(st.told)
 	}
+	if slices.Contains(st.types, emailDelivery) {
+		delivered, err := st.deliveries()
+		if err != nil {
+			return false, err
+		}
+		states[emailDelivery] = delivered
+		if delivered == st.delivered {
+			delete(states, emailDelivery)
+		}
+		if st.delivered = delivered; len(states) == 0 {
+			return false, nil
+		}
+	}
 	b, err := json.Marshal(object{"@type": "StateChange", "changed": object{accountID(st.v.account.ID): states}})
 	if err != nil {
-		return err
+		return false, err
 	}
-	return st.write(fmt.Sprintf("event: state\nid: %d\ndata: %s\n\n", st.told, b))
+	return true, st.write(fmt.Sprintf("event: state\nid: %d\ndata: %s\n\n", st.told, b))
 }
 
 // follow sends what happens until the client, the server or the account is gone.
@@ -122,7 +157,8 @@ func (st *stream) follow(news <-chan struct{}, once bool) {
 			if account.ModSeq == st.told || len(st.types) == 0 {
 				continue
 			}
-			if st.told = account.ModSeq; st.state() != nil || once {
+			st.told = account.ModSeq
+			if sent, err := st.state(); err != nil || sent && once {
 				return
 			}
 		}

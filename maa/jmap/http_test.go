@@ -306,9 +306,18 @@ func TestEvents(t *testing.T) {
 	if change.Type != "StateChange" || change.Changed[w.vars["account"]]["Mailbox"] != state || change.Changed[w.vars["account"]]["Email"] != state {
 		t.Errorf("%+v, want state %v", change, state)
 	}
+	if change.Changed[w.vars["account"]]["EmailDelivery"] != "" {
+		t.Error("a subscription is told as new mail")
+	}
+	w.file(t, mail.Inbox, "Subject: new\n\ntext\n", 0, town.Epoch)
+	w.bus.Publish(mail.Topic{Kind: mail.TopicAccount, Account: w.IDs[ann]})
+	if err := json.Unmarshal([]byte(next(t, lines, "state")), &change); err != nil || change.Changed[w.vars["account"]]["EmailDelivery"] == "" {
+		t.Errorf("new mail is not told as such (RFC 8621 1.5): %v %v", change, err)
+	}
 	if took > 100*time.Millisecond && !testing.Short() {
 		t.Logf("the change took %v to show (bar: 100 ms on a quiet machine)", took)
 	}
+	state = w.must(t, "Mailbox/get", map[string]any{"ids": []string{}})["state"]
 	if data := next(t, mailOnly, "state"); strings.Contains(data, "Mailbox") || strings.Contains(data, "Card") || !strings.Contains(data, "Email") {
 		t.Errorf("asked for Email alone: %s", data)
 	}

@@ -36,15 +36,16 @@ func refresh(ctx context.Context, boxes mail.Mailboxes, id mail.AccountID, modse
 		if settled != nil && (state == settled.state || try >= refreshTries) {
 			return settled, nil
 		}
-		if settled, err = r.once(ctx, state, try > 0); err != nil {
+		if settled, err = r.once(ctx, state, modseq); err != nil {
 			return nil, err
 		}
 		r.old = settled
 	}
 }
 
-// once reads what changed up to state and maybe a little later. careful asks once more for each message that seems gone.
-func (r *refresher) once(ctx context.Context, state uint64, careful bool) (*snapshot, error) {
+// once reads what changed up to state and maybe a little later. Where the account changed meanwhile, it asks once more for each message that
+// seems gone.
+func (r *refresher) once(ctx context.Context, state uint64, modseq func(context.Context) (uint64, error)) (*snapshot, error) {
 	list, err := r.boxes.Mailboxes(ctx, r.id)
 	if err != nil {
 		return nil, err
@@ -69,7 +70,9 @@ func (r *refresher) once(ctx context.Context, state uint64, careful bool) (*snap
 	if err := r.changed(ctx, list); err != nil {
 		return nil, err
 	}
-	if careful {
+	if now, err := modseq(ctx); err != nil {
+		return nil, err
+	} else if now != state {
 		if err := r.ask(ctx); err != nil {
 			return nil, err
 		}
