@@ -16,7 +16,7 @@ func (s *Server) handler() http.Handler {
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, s.maxBody(r))
 		if s.cfg.Challenge != nil && s.cfg.Challenge(w, r) {
 			return
 		}
@@ -32,6 +32,22 @@ func (s *Server) handler() http.Handler {
 		}
 		s.cfg.Handler.ServeHTTP(w, r)
 	})
+}
+
+// Large is a handler that takes larger bodies than MaxBody: of at most so many octets.
+type Large interface {
+	http.Handler
+	MaxBody(r *http.Request) int64
+}
+
+// maxBody bounds the body of a request by who will read it.
+func (s *Server) maxBody(r *http.Request) int64 {
+	if m, ok := s.cfg.Handler.(*Mux); ok && m != nil {
+		if l, ok := m.Find(r).(Large); ok {
+			return l.MaxBody(r)
+		}
+	}
+	return MaxBody
 }
 
 // plain serves what may be had without TLS, and sends the rest on.

@@ -35,7 +35,7 @@ const (
 	WriteTime     = 60 * time.Second
 	IdleTime      = 2 * time.Minute
 	MaxHeader     = 16 << 10 // octets of a request's header
-	MaxBody       = 1 << 20  // octets of its body, unless the handler allows fewer
+	MaxBody       = 1 << 20  // octets of its body, unless the handler allows fewer, or is Large
 	MaxStreams    = 100      // of HTTP/2, at a time
 	// finish is how long requests may take once the server is to end.
 	finish = 15 * time.Second

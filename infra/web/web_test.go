@@ -235,6 +235,16 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
+// large takes twice as much as others.
+type large struct{}
+
+func (large) MaxBody(*http.Request) int64 { return 2 * web.MaxBody }
+
+func (large) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	n, _ := io.Copy(io.Discard, r.Body)
+	fmt.Fprint(w, n)
+}
+
 func TestBounds(t *testing.T) {
 	t.Parallel()
 	m := web.NewMux()
@@ -243,9 +253,19 @@ func TestBounds(t *testing.T) {
 		n, err := io.Copy(io.Discard, r.Body)
 		fmt.Fprint(w, n, " ", err != nil)
 	}))
+	m.Handle("", "/large", large{})
 	var log lockedBuffer
 	_, addr := start(t, web.Config{Handler: m, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	c := client(t, addr, nil)
+	if resp, err := c.Post("http://a.test/large", "text/plain", io.LimitReader(zeros{}, 3*web.MaxBody)); err != nil {
+		t.Errorf("a handler that takes large bodies: %v", err)
+	} else {
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if string(body) != fmt.Sprint(2*web.MaxBody) {
+			t.Errorf("a large body came as %q octets", body)
+		}
+	}
 	if _, err := c.Get("http://a.test/panic"); err == nil {
 		t.Error("a panic was answered")
 	}

@@ -128,6 +128,9 @@ func (s *Server) Register(m *web.Mux, host string) {
 	m.Handle(host, s.cfg.Prefix+"/", s)
 }
 
+// MaxBody implements web.Large: what the session promises, and is kept to by whoever reads it.
+func (s *Server) MaxBody(*http.Request) int64 { return max(s.cfg.Limits.Upload, s.cfg.Limits.Request) }
+
 // End ends event streams and gives up uploads that no message has. It is called before the web server is shut down.
 func (s *Server) End() {
 	s.end()
