@@ -141,30 +141,26 @@ func tombEvents(tombs []tomb, since uint64, id func(int64) string) (list []event
 
 // mailboxCond is one condition of a Mailbox/query (RFC 8621 2.3).
 type mailboxCond struct {
-	parent, role     *string // with null: ""
-	anyParent        bool
-	anyRole          bool
-	name             *string
-	hasAnyRole       *bool
-	isSubscribed     *bool
-	parentAs, roleAs bool
+	parent, role *string // nil: not asked; null: ""
+	name         *string
+	hasAnyRole   *bool
+	isSubscribed *bool
 }
 
 func compileMailbox(a wire.Args) (m mailboxCond, err error) {
 	r := wire.Reader{Args: a}
-	nullable := func(name string) (*string, bool) {
+	nullable := func(name string) *string {
 		raw, there := a[name]
 		var s string
 		if r.Get(name, &s); !there {
-			return nil, false
+			return nil
 		}
 		if wire.IsNull(raw) {
 			s = ""
 		}
-		return &s, true
+		return &s
 	}
-	m.parent, m.parentAs = nullable("parentId")
-	m.role, m.roleAs = nullable("role")
+	m.parent, m.role = nullable("parentId"), nullable("role")
 	r.Get("name", &m.name)
 	r.Get("hasAnyRole", &m.hasAnyRole)
 	r.Get("isSubscribed", &m.isSubscribed)
