@@ -57,7 +57,7 @@ func relayToOne(ctx context.Context, b *Bench) error {
 		return err
 	}
 	to := func(int) string { return "someone@far.example" }
-	return relayRounds(ctx, b, relayJob{kase: relayOne, sink: s, spec: Spec{Routes: map[string]string{"*": at}}, messages: b.pick(40, 3000), to: to,
+	return relayRounds(ctx, b, relayJob{kase: relayOne, sink: s, spec: Spec{Routes: map[string]string{"*": at}}, messages: b.pick(40, 10_000), to: to,
 		healthy: func(int) bool { return true }})
 }
 
@@ -86,7 +86,7 @@ func relayToMany(ctx context.Context, b *Bench) error {
 		routes[destination(d)] = at
 	}
 	to := func(i int) string { return "someone@" + destination(i%destinations) }
-	return relayRounds(ctx, b, relayJob{kase: relayMany, sink: s, spec: Spec{Routes: routes}, messages: b.pick(40, 3000), to: to,
+	return relayRounds(ctx, b, relayJob{kase: relayMany, sink: s, spec: Spec{Routes: routes}, messages: b.pick(40, 10_000), to: to,
 		healthy: func(i int) bool { return i%destinations%oneIn > 1 }})
 }
 
