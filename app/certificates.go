@@ -2,9 +2,7 @@ package app
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
-	"net/netip"
 	"path/filepath"
 	"slices"
 
@@ -32,11 +30,15 @@ func (a *App) acme() tls.ACME {
 	c := a.cfg.TLS.ACME
 	out := tls.ACME{
 		Directory: c.Directory, Email: c.Email, RootsFile: c.RootsFile, Names: a.certificateNames, Ready: a.nameIsReady, Notes: a.store, Journal: a.store,
-		Resolvers: resolverAddresses(a.cfg.DNS.Servers), TLSAddress: first(a.cfg.Listen.HTTPS), HTTPAddress: first(a.cfg.Listen.HTTP),
+		TLSAddress: first(a.cfg.Listen.HTTPS), HTTPAddress: first(a.cfg.Listen.HTTP),
 		Changed: func(names []string) { a.log.Info("certificates are new", "role", "infra/tls", "names", names) },
 	}
 	for _, word := range c.Challenges {
 		out.Challenges = append(out.Challenges, map[string]tls.Challenge{"tls-alpn": tls.TLSALPN, "http": tls.HTTP, "dns": tls.DNS}[word])
+	}
+	servers, _ := a.cfg.DNS.Resolvers() // sound: the resolver was made of them
+	for _, at := range servers {
+		out.Resolvers = append(out.Resolvers, at.String())
 	}
 	if a.publisher != nil {
 		out.Solver = a.publisher.Solver()
@@ -49,18 +51,6 @@ func first(list config.Addresses) string {
 		return ""
 	}
 	return list[0]
-}
-
-// resolverAddresses are the configured resolvers with their ports.
-func resolverAddresses(servers []string) []string {
-	var out []string
-	for _, s := range servers {
-		if ip, err := netip.ParseAddr(s); err == nil {
-			s = netip.AddrPortFrom(ip, 53).String()
-		}
-		out = append(out, s)
-	}
-	return out
 }
 
 // certificateNames are the names to have certificates for: the host's, those that others and mail programs ask for below each domain
@@ -119,6 +109,5 @@ func (a *App) preparedTLSA(ctx context.Context) ([]dane.Record, error) {
 	if err != nil {
 		return nil, mail.Errorf(mail.Internal, "the key of the certificate cannot be written: %w", err)
 	}
-	sum := sha256.Sum256(spki)
-	return []dane.Record{{Usage: dane.DANEEE, Selector: dane.SPKI, Matching: dane.SHA256, Data: sum[:]}}, nil
+	return []dane.Record{dane.OwnKey(spki)}, nil
 }

@@ -4,11 +4,10 @@ import (
 	"cmp"
 	"context"
 	"math/rand/v2"
-	"net"
 	"net/netip"
+	"slices"
 	"time"
 
-	"github.com/postrider/postrider/infra/dns"
 	"github.com/postrider/postrider/infra/tls"
 	"github.com/postrider/postrider/service/doctor"
 )
@@ -21,7 +20,7 @@ func (a *App) openDoctor() error {
 	}
 	c := doctor.Config{
 		Resolver: a.resolver, Trust: trusted, Clock: a.clock, Facts: a.doctorFacts,
-		Dialer: &dns.Dialer{Resolver: a.resolver, Overrides: a.cfg.Lab.Hosts, Timeout: a.cfg.Outbound.ConnectTimeout.Std()},
+		Dialer: a.dialer(),
 	}
 	c.TLSA, _ = a.resolver.(doctor.TLSAResolver)
 	c.Checker, _ = a.resolver.(doctor.Checker)
@@ -50,9 +49,10 @@ func (a *App) doctorFacts(ctx context.Context, domain string) (doctor.Facts, err
 	if err != nil {
 		return doctor.Facts{}, err
 	}
+	own, _ := ownAddresses() // what cannot be told is taken for a router's
 	d := a.cfg.Doctor
 	out := doctor.Facts{Facts: f, Relays: a.cfg.Relay.Prefixes(), Smarthost: a.cfg.Outbound.Smarthost.Host, Lists: d.Lists, Reach: d.Reach, TimeURLs: d.TimeURLs,
-		Translated: !a.ownAddress(f.Addresses)}
+		Translated: !slices.ContainsFunc(f.Addresses, func(ip netip.Addr) bool { return slices.Contains(own, ip) })}
 	l := a.cfg.Listen
 	for _, s := range []struct {
 		name string
@@ -66,26 +66,4 @@ func (a *App) doctorFacts(ctx context.Context, domain string) (doctor.Facts, err
 		}
 	}
 	return out, nil
-}
-
-// ownAddress reports whether one of some addresses is this machine's own, and not a router's in front.
-func (a *App) ownAddress(list []netip.Addr) bool {
-	own, err := net.InterfaceAddrs()
-	if err != nil {
-		return false
-	}
-	for _, o := range own {
-		p, err := netip.ParsePrefix(o.String())
-		for _, ip := range list {
-			if err == nil && p.Addr().Unmap() == ip {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// examine makes all checks of a domain now.
-func (a *App) examine(ctx context.Context, domain string) (doctor.Report, error) {
-	return a.doctor.Examine(ctx, domain, nil)
 }

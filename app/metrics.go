@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/postrider/postrider/admin"
 	"github.com/postrider/postrider/infra/obs"
@@ -120,7 +119,7 @@ func (a *App) mailPoints(ctx context.Context) ([]obs.Point, error) {
 
 func (a *App) certificatePoints(context.Context) ([]obs.Point, error) {
 	at := a.keeper.Expires()
-	if at.IsZero() || at.Equal(time.Time{}) {
+	if at.IsZero() {
 		return nil, nil
 	}
 	return []obs.Point{{Value: float64(at.Unix())}}, nil

@@ -26,18 +26,11 @@ func (a *App) openResolver() (dns.Resolver, error) {
 	if zone := a.cfg.Lab.Zone(); zone != "" {
 		return dns.NewStatic(dns.StaticConfig{Zone: zone})
 	}
-	c := dns.Config{Trusted: a.cfg.DNS.Trusted, Timeout: a.cfg.DNS.Timeout.Std() / 3, Clock: a.clock}
-	for _, s := range a.cfg.DNS.Servers {
-		server, err := netip.ParseAddrPort(s)
-		if err != nil {
-			ip, err := netip.ParseAddr(s)
-			if err != nil {
-				return nil, mail.Errorf(mail.Invalid, "dns.servers: %q is not an address", s)
-			}
-			server = netip.AddrPortFrom(ip, 53)
-		}
-		c.Servers = append(c.Servers, server)
+	servers, err := a.cfg.DNS.Resolvers()
+	if err != nil {
+		return nil, err
 	}
+	c := dns.Config{Trusted: a.cfg.DNS.Trusted, Timeout: a.cfg.DNS.Timeout.Std() / 3, Servers: servers, Clock: a.clock}
 	if !a.cfg.DNS.Validate {
 		client := dns.New(c)
 		a.closers = append(a.closers, client)
@@ -166,7 +159,7 @@ func (a *App) makeQueue() (*queue.Scheduler, error) {
 	}
 	c := outbound.Config{
 		Resolver: a.resolver, Blobs: a.store, Hello: a.cfg.HelloName(), Routes: routes, Port: uint16(a.cfg.Outbound.Port), Self: self, //nolint:gosec // validated
-		Dialer:   &dns.Dialer{Resolver: a.resolver, Overrides: a.cfg.Lab.Hosts, Timeout: a.cfg.Outbound.ConnectTimeout.Std()},
+		Dialer:   a.dialer(),
 		TLS:      trust,
 		Timeouts: outbound.Timeouts{Silent: min(time.Minute, a.cfg.Queue.RetryFirst.Std()/2)},
 		Log:      a.log.With("role", "mta/outbound"),
@@ -213,7 +206,7 @@ func (a *App) policiesOutward(c *outbound.Config, trust *tls.Trust) error {
 	}
 	p, err := tlspolicy.New(tlspolicy.Config{
 		Resolver: a.resolver, Notes: a.store, Journal: a.store, Trust: trust, Clock: a.clock, Log: a.log.With("role", "service/tlspolicy"),
-		Dialer: &dns.Dialer{Resolver: a.resolver, Overrides: a.cfg.Lab.Hosts, Timeout: out.ConnectTimeout.Std()},
+		Dialer: a.dialer(),
 	})
 	if err != nil {
 		return err
@@ -230,16 +223,28 @@ func (a *App) self() (outbound.Self, error) {
 	if a.cfg.Lab.Active() {
 		return self, nil
 	}
-	list, err := net.InterfaceAddrs()
-	if err != nil {
+	var err error
+	if self.Addrs, err = ownAddresses(); err != nil {
 		return self, mail.Errorf(mail.Unavailable, "this machine's addresses cannot be listed: %w", err)
 	}
+	return self, nil
+}
+
+// ownAddresses lists the addresses of this machine's interfaces.
+func ownAddresses() ([]netip.Addr, error) {
+	list, err := net.InterfaceAddrs()
+	var out []netip.Addr
 	for _, l := range list {
 		if p, err := netip.ParsePrefix(l.String()); err == nil {
-			self.Addrs = append(self.Addrs, p.Addr().Unmap())
+			out = append(out, p.Addr().Unmap())
 		}
 	}
-	return self, nil
+	return out, err
+}
+
+// dialer connects to other hosts, or in a lab to where it says that they are.
+func (a *App) dialer() *dns.Dialer {
+	return &dns.Dialer{Resolver: a.resolver, Overrides: a.cfg.Lab.Hosts, Timeout: a.cfg.Outbound.ConnectTimeout.Std()}
 }
 
 // delay is the scheduler's word for when a sender is told: never is negative there.

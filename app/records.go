@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -48,16 +49,8 @@ func port(list config.Addresses) uint16 {
 
 // addresses are those at which others reach us: this machine's public ones, or, behind a router, what the DNS has for our name.
 func (a *App) addresses(ctx context.Context) []netip.Addr {
-	var out []netip.Addr
-	list, err := net.InterfaceAddrs()
-	if err != nil {
-		list = nil
-	}
-	for _, l := range list {
-		if p, err := netip.ParsePrefix(l.String()); err == nil && public(p.Addr().Unmap()) {
-			out = append(out, p.Addr().Unmap())
-		}
-	}
+	own, _ := ownAddresses() // without them the DNS is asked
+	out := slices.DeleteFunc(own, func(ip netip.Addr) bool { return !public(ip) })
 	if len(out) > 0 {
 		return out
 	}
@@ -142,7 +135,7 @@ func (t trust) Examine(ctx context.Context, domain string, last bool) (doctor.Re
 	if last {
 		return t.doctorKeeper.Last(ctx, domain)
 	}
-	return t.examine(ctx, domain)
+	return t.doctor.Examine(ctx, domain, nil)
 }
 
 // Keys implements admin.Trust.

@@ -8,48 +8,44 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/proto/addr"
 )
 
-// ListWeight is a DNS list and what a listing adds to a score.
-type ListWeight struct {
-	Zone   string
-	Weight float64
-}
-
-// DefaultListWeight is what a listing adds where nothing is said.
-const DefaultListWeight = 2
-
-// Weights reads lists of the form "zone=weight". The configuration must be valid.
-func Weights(lists []string) []ListWeight {
-	out := make([]ListWeight, 0, len(lists))
-	for _, l := range lists {
-		if w, err := weight(l); err == nil {
-			out = append(out, w)
-		}
-	}
-	return out
-}
-
-func weight(s string) (ListWeight, error) {
+// checkWeight judges a list of the form "zone=weight"; service/junk reads it.
+func checkWeight(s string) error {
 	zone, number, given := strings.Cut(s, "=")
-	w := ListWeight{Weight: DefaultListWeight}
-	var err error
-	if w.Zone, err = addr.NormalDomain(strings.TrimSpace(zone)); err != nil {
-		return w, err
+	if _, err := addr.NormalDomain(strings.TrimSpace(zone)); err != nil || !given {
+		return err
 	}
-	if given {
-		if w.Weight, err = strconv.ParseFloat(strings.TrimSpace(number), 64); err != nil || !(w.Weight >= -100 && w.Weight <= 100) {
-			return w, fmt.Errorf("no weight")
+	w, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if err == nil && !(w >= -100 && w <= 100) {
+		err = fmt.Errorf("no weight")
+	}
+	return err
+}
+
+// Resolvers are the configured name servers, with their ports. Invalid where one is no address.
+func (d DNS) Resolvers() ([]netip.AddrPort, error) {
+	var out []netip.AddrPort
+	for _, s := range d.Servers {
+		at, err := netip.ParseAddrPort(s)
+		if err != nil {
+			ip, err := netip.ParseAddr(s)
+			if err != nil {
+				return nil, mail.Errorf(mail.Invalid, "dns.servers: %q is not an address", s)
+			}
+			at = netip.AddrPortFrom(ip, 53)
 		}
+		out = append(out, at)
 	}
-	return w, nil
+	return out, nil
 }
 
 // Prefixes reads networks, or addresses that stand for themselves. The configuration must be valid.
 func Prefixes(networks []string) []netip.Prefix { return Relay{Networks: networks}.Prefixes() }
 
-// Challenges are the words of ACME.Challenges, and Providers those of Publish.Provider.
+// challengeWords are the words of ACME.Challenges, and providerWords those of Publish.Provider.
 func challengeWords() []string { return []string{"tls-alpn", "http", "dns"} }
 
 func providerWords() []string {
@@ -134,7 +130,7 @@ func (j *judge) zones(key string, list []string) {
 
 func (j *judge) weights(key string, list []string) {
 	for i, l := range list {
-		_, err := weight(l)
+		err := checkWeight(l)
 		j.must(err == nil, fmt.Sprintf("%s[%d]", key, i), "%q is not a list and a weight; write \"zen.example.org=4\"", l)
 	}
 }

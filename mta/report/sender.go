@@ -20,6 +20,7 @@ import (
 	"github.com/postrider/postrider/proto/dmarcreport"
 	"github.com/postrider/postrider/proto/message"
 	"github.com/postrider/postrider/proto/tlsrpt"
+	"github.com/postrider/postrider/service/judge"
 )
 
 // SenderConfig is what a Sender works with. All but HTTP, Wait and Log are required.
@@ -170,7 +171,7 @@ func (s *Sender) dmarc(ctx context.Context, d day) (bool, error) {
 		}
 	}
 	var to []addr.Address
-	for _, w := range s.walker().Destinations(ctx, counted.Published.Domain, record, dmarc.AggregateReport) {
+	for _, w := range judge.DMARC(s.Resolver).Destinations(ctx, counted.Published.Domain, record, dmarc.AggregateReport) {
 		switch {
 		case w.Retry:
 			return false, errRetry
@@ -270,20 +271,4 @@ func (s *Sender) upload(ctx context.Context, url string, body []byte) error {
 		return fmt.Errorf("the server answered %s", resp.Status)
 	}
 	return nil
-}
-
-// walker asks the DNS as DMARC needs it.
-func (s *Sender) walker() dmarc.Resolver {
-	return dmarc.Resolver{TXT: func(ctx context.Context, name string) ([]string, dmarc.Status) {
-		a, err := s.Resolver.TXT(ctx, name)
-		switch {
-		case mail.Is(err, mail.Invalid), err == nil && a.Status == dns.NoName:
-			return nil, dmarc.NoName
-		case err != nil:
-			return nil, dmarc.Failed
-		case a.Status == dns.Found:
-			return a.Value, dmarc.Found
-		}
-		return nil, dmarc.NoData
-	}}
 }

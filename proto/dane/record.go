@@ -153,8 +153,11 @@ func Select(all []Record) []Record {
 
 // Own composes the record to publish for a server's certificate: 3 1 1, the SHA-256 of its key, which outlives renewals that
 // keep the key (RFC 7671 5.1, RFC 7672 3.1.1).
-func Own(cert *x509.Certificate) Record {
-	sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
+func Own(cert *x509.Certificate) Record { return OwnKey(cert.RawSubjectPublicKeyInfo) }
+
+// OwnKey is Own for a key that has no certificate yet, in the form of a certificate's SubjectPublicKeyInfo.
+func OwnKey(spki []byte) Record {
+	sum := sha256.Sum256(spki)
 	return Record{DANEEE, SPKI, SHA256, sum[:]}
 }
 

@@ -97,19 +97,23 @@ func (j *Judge) dmarc(ctx context.Context, v *Verdict, authors []string) dmarc.V
 			in.DKIM = append(in.DKIM, dmarc.Identifier{Domain: s.Domain, Result: dmarc.Result(s.Result)})
 		}
 	}
-	r := dmarc.Resolver{
+	r := DMARC(j.cfg.Resolver)
+	late := dmarc.Verdict{Result: dmarc.TempError, Wish: dmarc.PolicyNone, Reason: "the policy of the author's domain could not be found in time"}
+	return await(ctx, begin(func() dmarc.Verdict { return r.Evaluate(ctx, in) }), late)
+}
+
+// DMARC asks a resolver as DMARC needs it. Any type will do to tell whether a name exists: only NXDOMAIN says that it does not (RFC 8020 2).
+func DMARC(r Resolver) dmarc.Resolver {
+	return dmarc.Resolver{
 		TXT: func(ctx context.Context, name string) ([]string, dmarc.Status) {
-			a, err := j.cfg.Resolver.TXT(ctx, name)
+			a, err := r.TXT(ctx, name)
 			return a.Value, dmarcStatus(a.Status, err)
 		},
-		// Any type will do: only NXDOMAIN says that a name does not exist (RFC 8020 2).
 		Exists: func(ctx context.Context, name string) dmarc.Status {
-			a, err := j.cfg.Resolver.TXT(ctx, name)
+			a, err := r.TXT(ctx, name)
 			return dmarcStatus(a.Status, err)
 		},
 	}
-	late := dmarc.Verdict{Result: dmarc.TempError, Wish: dmarc.PolicyNone, Reason: "the policy of the author's domain could not be found in time"}
-	return await(ctx, begin(func() dmarc.Verdict { return r.Evaluate(ctx, in) }), late)
 }
 
 func dmarcStatus(s dns.Status, err error) dmarc.Status {

@@ -142,18 +142,11 @@ func openResolver(cfg config.Config) (Resolver, error) {
 		s, err := dns.NewStatic(dns.StaticConfig{Zone: zone})
 		return static{s}, err
 	}
-	c := dns.Config{Trusted: cfg.DNS.Trusted, Timeout: cfg.DNS.Timeout.Std() / 3}
-	for _, s := range cfg.DNS.Servers {
-		server, err := netip.ParseAddrPort(s)
-		if err != nil {
-			ip, err := netip.ParseAddr(s)
-			if err != nil {
-				return nil, mail.Errorf(mail.Invalid, "dns.servers: %q is not an address", s)
-			}
-			server = netip.AddrPortFrom(ip, 53)
-		}
-		c.Servers = append(c.Servers, server)
+	servers, err := cfg.DNS.Resolvers()
+	if err != nil {
+		return nil, err
 	}
+	c := dns.Config{Trusted: cfg.DNS.Trusted, Timeout: cfg.DNS.Timeout.Std() / 3, Servers: servers}
 	if !cfg.DNS.Validate {
 		return closing{dns.New(c)}, nil
 	}
