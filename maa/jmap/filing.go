@@ -113,8 +113,8 @@ func (g *mailGuard) Write(p []byte) (int, error) {
 	return g.w.Write(p)
 }
 
-// copyBlob writes a blob.
-func (c *call) copyBlob(w io.Writer, id string, decode func(io.Reader) io.Reader) error {
+// readBlob has f read the first most octets of a blob; below 0: all.
+func (c *call) readBlob(id string, most int64, f func(io.Reader) error) error {
 	src, err := c.blob(c.ctx, id)
 	if err != nil {
 		if mail.Is(err, mail.NotFound) {
@@ -123,17 +123,23 @@ func (c *call) copyBlob(w io.Writer, id string, decode func(io.Reader) io.Reader
 		return err
 	}
 	defer src.close()
-	r, err := src.open(0, -1)
+	r, err := src.open(0, most)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	in := io.Reader(r)
-	if decode != nil {
-		in = decode(r)
-	}
-	_, err = io.Copy(w, in)
-	return err
+	return f(r)
+}
+
+// copyBlob writes a blob.
+func (c *call) copyBlob(w io.Writer, id string, decode func(io.Reader) io.Reader) error {
+	return c.readBlob(id, -1, func(in io.Reader) error {
+		if decode != nil {
+			in = decode(in)
+		}
+		_, err := io.Copy(w, in)
+		return err
+	})
 }
 
 func blobMissing(ids ...string) error {
@@ -210,27 +216,16 @@ func (e *emailSetter) importOne(a wire.Args) (object, error) {
 
 // looksLikeMail refuses a blob that has no header field.
 func (c *call) looksLikeMail(id string) error {
-	src, err := c.blob(c.ctx, id)
-	if err != nil {
-		if mail.Is(err, mail.NotFound) {
-			return blobMissing(id)
+	return c.readBlob(id, message.DefaultMaxHeader, func(in io.Reader) error {
+		h, err := readHeader(in)
+		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return err
 		}
-		return err
-	}
-	defer src.close()
-	r, err := src.open(0, message.DefaultMaxHeader)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	h, err := readHeader(r)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return err
-	}
-	if !looksLikeMail(&h) {
-		return wire.Errorf(wire.ErrInvalidEmail, "the blob is no message: it has no header")
-	}
-	return nil
+		if !looksLikeMail(&h) {
+			return wire.Errorf(wire.ErrInvalidEmail, "the blob is no message: it has no header")
+		}
+		return nil
+	})
 }
 
 // emailCopy answers Email/copy (RFC 8621 4.7). A client has one account here, and may copy within it too.
