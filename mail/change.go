@@ -28,10 +28,10 @@ type NewMailbox struct {
 	Subscribed bool
 }
 
-// UpdateAccount replaces an account's Name, Quota and Disabled. NotFound.
+// UpdateAccount replaces an account's Name, Quota, Disabled and Admin. NotFound.
 type UpdateAccount struct{ Account Account }
 
-// RemoveAccount deletes an account and all its mail. NotFound.
+// RemoveAccount deletes an account, all its mail and all its notes. NotFound.
 type RemoveAccount struct{ Account AccountID }
 
 // PutAlias makes or replaces an alias. Exists when an account has the address; NotFound when its domain is not ours;
@@ -69,6 +69,15 @@ type RenameMailbox struct {
 type DeleteMailbox struct {
 	Account AccountID
 	Mailbox MailboxID
+}
+
+// UpdateMailbox replaces a mailbox's Use and Sort. NotFound; Denied when it would give INBOX another use, or another mailbox its;
+// Exists when another mailbox of the account has the Use.
+type UpdateMailbox struct {
+	Account AccountID
+	Mailbox MailboxID
+	Use     SpecialUse
+	Sort    uint32
 }
 
 // Subscribe sets or clears a mailbox's subscription. NotFound.
@@ -152,6 +161,16 @@ type MoveMessages struct {
 	Saved    time.Time
 }
 
+// PlaceMessage puts a message into one more mailbox of its account, under its EmailID and with its flags and INTERNALDATE: an Email of
+// JMAP in several mailboxes (RFC 8621 4.1.1). In a mailbox that has it already, nothing changes. NotFound; OverQuota, because every
+// placement counts. Result: Mailbox, UIDValidity, UID, Email, Thread, ModSeq.
+type PlaceMessage struct {
+	Account AccountID
+	Email   EmailID
+	To      MailboxID
+	Saved   time.Time
+}
+
 // Enqueue puts a message on its way out. Message.ID, and N of its recipients, are given by the store. A recipient whose Lease
 // has an Owner and an Until is leased from the start, as if a Claim had followed at once: its Lease.ID is given by the store, and
 // the jobs come back as Claimed, one for each route. Invalid when such a recipient is held.
@@ -192,11 +211,12 @@ type Settlement struct {
 }
 
 // QueueAct is an operator's act on queue entries. NotFound when the entry is not there. Leased recipients are acted on too:
-// the lease is broken and its Settle will find a Conflict.
+// the lease is broken and its Settle will find a Conflict; with Unleased it is a Conflict for the act when one of them is leased at Now.
 type QueueAct struct {
-	Queue QueueID
-	Act   Act
-	Now   time.Time
+	Queue    QueueID
+	Act      Act
+	Now      time.Time
+	Unleased bool
 }
 
 // Act is what a QueueAct does.
@@ -226,12 +246,14 @@ func (RemoveCredential) change() {}
 func (CreateMailbox) change()    {}
 func (RenameMailbox) change()    {}
 func (DeleteMailbox) change()    {}
+func (UpdateMailbox) change()    {}
 func (Subscribe) change()        {}
 func (AddMessage) change()       {}
 func (SetFlags) change()         {}
 func (Expunge) change()          {}
 func (CopyMessages) change()     {}
 func (MoveMessages) change()     {}
+func (PlaceMessage) change()     {}
 func (Enqueue) change()          {}
 func (Claim) change()            {}
 func (Settle) change()           {}

@@ -22,6 +22,7 @@ type Account struct {
 	Messages int64  // count of placements
 	ModSeq   uint64 // its latest change
 	Disabled bool   // may not log in or send; still receives
+	Admin    bool   // may administer the system from the web
 	Created  time.Time
 }
 
@@ -43,8 +44,28 @@ type Credential struct {
 	Iterations int
 	StoredKey  []byte
 	ServerKey  []byte
+	Scope      Scope
 	Created    time.Time
+	Expires    time.Time // from then on it proves nothing; zero: never
 }
+
+// Scope is what a credential may be used for; the zero Scope is everything but the web, where ScopeWeb must be set or the label be Password.
+type Scope uint16
+
+// The scopes.
+const (
+	ScopeIMAP Scope = 1 << iota
+	ScopePOP3
+	ScopeSMTP // submission
+	ScopeJMAP // JMAP by HTTP Basic, and what else takes a password there
+	ScopeWeb  // the webmail's own login: the account's password, never an app password
+)
+
+// Password is the label of an account's own password; credentials with other labels are app passwords.
+const Password = "password"
+
+// Allows reports whether a credential with the scope s may be used for what.
+func (s Scope) Allows(what Scope) bool { return s == 0 && what != ScopeWeb || s&what != 0 }
 
 // Directory reads who there is. A thing that does not exist is an error of kind NotFound.
 // Addresses and names are given in canonical spelling (proto/addr Normal).

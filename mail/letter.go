@@ -72,6 +72,7 @@ type Submission struct {
 	With     string // RFC 3848 word: ESMTPSA, HTTP ...
 	TLS      string
 	Body     io.Reader // CRLF lines
+	Extra    []Change  // what else the commit that takes it is to do
 }
 
 // Submitter takes mail from our users: authorises the sender, repairs the header, commits (the msa).

@@ -40,6 +40,7 @@ type Mailbox struct {
 	Deleted     int64 // with \Deleted
 	Size        int64 // octets of all its messages
 	Subscribed  bool
+	Sort        uint32 // its owner's order, least first (RFC 8621 2 sortOrder)
 	Created     time.Time
 }
 
@@ -92,6 +93,38 @@ type Mailboxes interface {
 	Messages(ctx context.Context, mailbox MailboxID, in UIDRange) iter.Seq2[PlacedMessage, error]
 	// PlacementsOf lists every mailbox a message is in.
 	PlacementsOf(ctx context.Context, account AccountID, id EmailID) ([]Placement, error)
+}
+
+// History tells what happened to an account's mail, also of what is not there any more. It is the same on every node.
+type History interface {
+	// Changes tells what changed after the modseq since, each thing once and as it stands now.
+	Changes(ctx context.Context, account AccountID, since uint64) (Changes, error)
+}
+
+// Changes is what changed in an account.
+type Changes struct {
+	From      uint64 // what is remembered begins here: of a since below it the rest cannot be relied on
+	To        uint64 // the account's modseq
+	Emails    []EmailChange
+	Mailboxes []MailboxChange
+}
+
+// EmailChange is a message that changed: it came, its flags or its mailboxes changed, or it is gone.
+type EmailChange struct {
+	Email  EmailID
+	Thread ThreadID
+	ModSeq uint64 // of the latest change
+	New    bool   // it came after since
+	Gone   bool   // its last placement is gone
+}
+
+// MailboxChange is a mailbox that changed: it came, its name, use, order or subscription changed, what is in it did, or it is gone.
+type MailboxChange struct {
+	Mailbox MailboxID
+	ModSeq  uint64
+	New     bool
+	Gone    bool
+	Only    bool // nothing but what is in it changed: its counts (RFC 8621 2.2 updatedProperties)
 }
 
 // Place is a mailbox as filing needs to know it.

@@ -10,6 +10,7 @@ import (
 type Note struct {
 	Kind    string
 	Key     string
+	Account AccountID // whose it is: it goes when the account does; 0: nobody's
 	Value   []byte
 	N       int64     // a count, for notes that are counted on (CountNote)
 	Expires time.Time // from then on it is as if it were not there; zero: never
@@ -46,10 +47,12 @@ type RemoveNote struct {
 }
 
 // CountNote adds By to a note's N and makes the note, with Expires, where it is not there; one that is there keeps its value and its
-// time. TooMany, with Text as its sentence, when Most is above 0 and N would pass it: so a limit and what it limits are one set.
+// time; Account and Value are for one that is made. TooMany, with Text as its sentence, when Most is above 0 and N would pass it: so a limit and what it limits are one set.
 type CountNote struct {
 	Kind, Key string
 	By, Most  int64
+	Account   AccountID
+	Value     []byte
 	Expires   time.Time
 	Text      string
 }

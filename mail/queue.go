@@ -60,6 +60,7 @@ type Job struct {
 
 // QueueFilter selects queue entries. Zero fields do not restrict.
 type QueueFilter struct {
+	Trace   TraceID
 	Address Path   // sender or a recipient
 	Domain  string // of a recipient
 	Held    bool   // only held ones
