@@ -89,8 +89,8 @@ func (l *ledger) addAccount(c mail.AddAccount) (mail.Result, error) {
 	}
 	l.last.account++
 	id := mail.AccountID(l.last.account)
-	_, err = l.exec(`INSERT INTO account (id, address, domain, name, quota, modseq, disabled, created) VALUES (?, ?, ?, ?, ?, 1, ?, ?)`,
-		id, a.Address, domain, a.Name, a.Quota, a.Disabled, micros(a.Created))
+	_, err = l.exec(`INSERT INTO account (id, address, domain, name, quota, modseq, disabled, admin, created) VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?)`,
+		id, a.Address, domain, a.Name, a.Quota, a.Disabled, a.Admin, micros(a.Created))
 	if err != nil {
 		return mail.Result{}, err
 	}
@@ -137,8 +137,8 @@ func (l *ledger) updateAccount(c mail.UpdateAccount) (mail.Result, error) {
 	}
 	n := l.touch(a)
 	a.quota = c.Account.Quota
-	_, err = l.exec(`UPDATE account SET name = ?, quota = ?, disabled = ? WHERE id = ?`,
-		c.Account.Name, c.Account.Quota, c.Account.Disabled, a.id)
+	_, err = l.exec(`UPDATE account SET name = ?, quota = ?, disabled = ?, admin = ? WHERE id = ?`,
+		c.Account.Name, c.Account.Quota, c.Account.Disabled, c.Account.Admin, a.id)
 	return mail.Result{Account: a.id, ModSeq: n}, err
 }
 
@@ -159,6 +159,7 @@ func (l *ledger) removeAccount(c mail.RemoveAccount) (mail.Result, error) {
 	for _, q := range []string{
 		`DELETE FROM thread_key WHERE account = ?`,
 		`DELETE FROM credential WHERE account = ?`,
+		`DELETE FROM note WHERE account = ? AND account > 0`,
 		`DELETE FROM account WHERE id = ?`,
 	} {
 		if _, err := l.exec(q, a.id); err != nil {
@@ -180,11 +181,11 @@ func (l *ledger) putCredential(c mail.PutCredential) (mail.Result, error) {
 		k.Created = l.now()
 	}
 	n := l.touch(a)
-	_, err = l.exec(`INSERT INTO credential (account, label, hash, salt, iterations, stored_key, server_key, created)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+	_, err = l.exec(`INSERT INTO credential (account, label, hash, salt, iterations, stored_key, server_key, scope, created, expires)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (account, label) DO UPDATE SET hash = excluded.hash, salt = excluded.salt, iterations = excluded.iterations,
-			stored_key = excluded.stored_key, server_key = excluded.server_key, created = excluded.created`,
-		a.id, k.Label, k.Hash, k.Salt, k.Iterations, k.StoredKey, k.ServerKey, micros(k.Created))
+			stored_key = excluded.stored_key, server_key = excluded.server_key, scope = excluded.scope, created = excluded.created, expires = excluded.expires`,
+		a.id, k.Label, k.Hash, k.Salt, k.Iterations, k.StoredKey, k.ServerKey, int64(k.Scope), micros(k.Created), micros(k.Expires))
 	return mail.Result{Account: a.id, ModSeq: n}, err
 }
 
@@ -206,7 +207,7 @@ func (l *ledger) removeCredential(c mail.RemoveCredential) (mail.Result, error) 
 }
 
 const selectAccounts = `SELECT a.id, a.address, a.name, a.quota, coalesce(sum(m.size), 0), coalesce(sum(m.messages), 0),
-	max(a.modseq, coalesce(max(m.modseq), 0)), a.disabled, a.created
+	max(a.modseq, coalesce(max(m.modseq), 0)), a.disabled, a.admin, a.created
 	FROM account a LEFT JOIN mailbox m ON m.account = a.id`
 
 // readAddress finds an address's account; 0 when there is none.
@@ -222,10 +223,10 @@ func (s *Store) readAccount(ctx context.Context, id mail.AccountID) (*knownAccou
 	var a knownAccount
 	list, err := collect(ctx, s, func(r *sql.Rows) (b knownBox, err error) {
 		var created int64
-		err = r.Scan(&a.ID, &a.Address, &a.Name, &a.Quota, &a.ModSeq, &a.Disabled, &created, &b.ID, &b.Name, &b.Use, &b.modseq, &b.messages, &b.size)
+		err = r.Scan(&a.ID, &a.Address, &a.Name, &a.Quota, &a.ModSeq, &a.Disabled, &a.Admin, &created, &b.ID, &b.Name, &b.Use, &b.modseq, &b.messages, &b.size)
 		a.Created = fromMicros(created)
 		return b, err
-	}, `SELECT a.id, a.address, a.name, a.quota, a.modseq, a.disabled, a.created, m.id, m.name, m.use, m.modseq, m.messages, m.size
+	}, `SELECT a.id, a.address, a.name, a.quota, a.modseq, a.disabled, a.admin, a.created, m.id, m.name, m.use, m.modseq, m.messages, m.size
 		FROM account a JOIN mailbox m ON m.account = a.id WHERE a.id = ? ORDER BY m.name <> 'INBOX', m.name`, int64(id))
 	if err != nil {
 		return nil, err
@@ -253,7 +254,7 @@ func (s *Store) Accounts(ctx context.Context, domain string) ([]mail.Account, er
 func (s *Store) accounts(ctx context.Context, query string, args ...any) ([]mail.Account, error) {
 	return collect(ctx, s, func(r *sql.Rows) (a mail.Account, err error) {
 		var created int64
-		err = r.Scan(&a.ID, &a.Address, &a.Name, &a.Quota, &a.Used, &a.Messages, &a.ModSeq, &a.Disabled, &created)
+		err = r.Scan(&a.ID, &a.Address, &a.Name, &a.Quota, &a.Used, &a.Messages, &a.ModSeq, &a.Disabled, &a.Admin, &created)
 		a.Created = fromMicros(created)
 		return a, err
 	}, query, args...)
@@ -262,11 +263,11 @@ func (s *Store) accounts(ctx context.Context, query string, args ...any) ([]mail
 // Credentials lists an account's credentials by label; of an account that does not exist, NotFound.
 func (s *Store) Credentials(ctx context.Context, id mail.AccountID) ([]mail.Credential, error) {
 	list, err := collect(ctx, s, func(r *sql.Rows) (c mail.Credential, err error) {
-		var created int64
-		err = r.Scan(&c.ID, &c.Account, &c.Label, &c.Hash, &c.Salt, &c.Iterations, &c.StoredKey, &c.ServerKey, &created)
-		c.Created = fromMicros(created)
+		var created, expires int64
+		err = r.Scan(&c.ID, &c.Account, &c.Label, &c.Hash, &c.Salt, &c.Iterations, &c.StoredKey, &c.ServerKey, &c.Scope, &created, &expires)
+		c.Created, c.Expires = fromMicros(created), fromMicros(expires)
 		return c, err
-	}, `SELECT id, account, label, hash, salt, iterations, stored_key, server_key, created
+	}, `SELECT id, account, label, hash, salt, iterations, stored_key, server_key, scope, created, expires
 		FROM credential WHERE account = ? ORDER BY label`, int64(id))
 	if err != nil || len(list) > 0 {
 		return list, err

@@ -157,6 +157,8 @@ func (l *ledger) apply(c mail.Change) (mail.Result, error) {
 		return l.renameMailbox(c)
 	case mail.DeleteMailbox:
 		return l.deleteMailbox(c)
+	case mail.UpdateMailbox:
+		return l.updateMailbox(c)
 	case mail.Subscribe:
 		return l.subscribe(c)
 	case mail.AddAccount, mail.UpdateAccount, mail.RemoveAccount, mail.PutCredential, mail.RemoveCredential:

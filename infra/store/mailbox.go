@@ -152,12 +152,8 @@ func (l *ledger) createMailbox(c mail.CreateMailbox) (mail.Result, error) {
 		return mail.Result{}, mail.Errorf(mail.Exists, "the mailbox %q exists already", n.Name)
 	}
 	if n.Use != mail.NoUse {
-		taken, err := l.conn.one(func(row) {}, `SELECT 1 FROM mailbox WHERE account = ? AND use = ?`, a.id, n.Use)
-		if err != nil {
+		if err := l.freeUse(a.id, n.Use); err != nil { // an account always has one for new mail
 			return mail.Result{}, err
-		}
-		if taken || n.Use == mail.UseInbox {
-			return mail.Result{}, mail.Errorf(mail.Exists, "another mailbox is the account's %q already", n.Use)
 		}
 	}
 	l.touch(a)
@@ -203,8 +199,8 @@ func (l *ledger) insertMailbox(a *account, n mail.NewMailbox) (*box, error) {
 	l.last.mailbox++
 	l.last.uidvalidity = max(l.last.uidvalidity+1, now.Unix())
 	b := &box{id: mail.MailboxID(l.last.mailbox), account: a.id, uidvalidity: uint32(l.last.uidvalidity), uidnext: 1, modseq: a.modseq}
-	_, err := l.exec(`INSERT INTO mailbox (id, account, name, use, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, subscribed, created, forgotten)
-		VALUES (?, ?, ?, ?, ?, 1, ?, 0, 0, 0, 0, ?, ?, 0)`,
+	_, err := l.exec(`INSERT INTO mailbox (id, account, name, use, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, subscribed, sort, created, forgotten)
+		VALUES (?, ?, ?, ?, ?, 1, ?, 0, 0, 0, 0, ?, 0, ?, 0)`,
 		b.id, b.account, n.Name, n.Use, b.uidvalidity, b.modseq, n.Subscribed, micros(now))
 	if err != nil {
 		return nil, err
@@ -318,6 +314,41 @@ func (l *ledger) dropMailbox(id mail.MailboxID) error {
 	return nil
 }
 
+// updateMailbox gives a mailbox its use and its place in its owner's order.
+func (l *ledger) updateMailbox(c mail.UpdateMailbox) (mail.Result, error) {
+	a, b, err := l.place(c.Account, c.Mailbox)
+	if err != nil {
+		return mail.Result{}, err
+	}
+	var name string
+	var use mail.SpecialUse
+	_, err = l.conn.one(func(r row) { name, use = r.str(0), mail.SpecialUse(r.str(1)) }, `SELECT name, use FROM mailbox WHERE id = ?`, b.id)
+	if err != nil {
+		return mail.Result{}, err
+	}
+	if (name == mail.Inbox || use == mail.UseInbox) != (c.Use == mail.UseInbox) {
+		return mail.Result{}, mail.Errorf(mail.Denied, "%s, and no other mailbox, is for new mail; its use cannot change", mail.Inbox)
+	}
+	if c.Use != mail.NoUse && c.Use != use {
+		if err := l.freeUse(a.id, c.Use); err != nil {
+			return mail.Result{}, err
+		}
+	}
+	r := b.result()
+	r.ModSeq = l.touch(a)
+	_, err = l.exec(`UPDATE mailbox SET use = ?, sort = ? WHERE id = ?`, c.Use, c.Sort, b.id)
+	return r, err
+}
+
+// freeUse looks whether no mailbox of an account has a use. Exists.
+func (l *ledger) freeUse(account mail.AccountID, use mail.SpecialUse) error {
+	taken, err := l.conn.one(func(row) {}, `SELECT 1 FROM mailbox WHERE account = ? AND use = ?`, account, use)
+	if err == nil && taken {
+		err = mail.Errorf(mail.Exists, "another mailbox is the account's %q already", use)
+	}
+	return err
+}
+
 func (l *ledger) subscribe(c mail.Subscribe) (mail.Result, error) {
 	a, b, err := l.place(c.Account, c.Mailbox)
 	if err != nil {
@@ -329,7 +360,7 @@ func (l *ledger) subscribe(c mail.Subscribe) (mail.Result, error) {
 	return r, err
 }
 
-const selectMailboxes = `SELECT id, account, name, use, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, subscribed, created FROM mailbox`
+const selectMailboxes = `SELECT id, account, name, use, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, subscribed, sort, created FROM mailbox`
 
 // Mailboxes lists an account's mailboxes by name, INBOX first. An account that does not exist is NotFound.
 func (s *Store) Mailboxes(ctx context.Context, account mail.AccountID) ([]mail.Mailbox, error) {
@@ -349,7 +380,7 @@ func (s *Store) mailboxes(ctx context.Context, query string, args ...any) ([]mai
 	return collect(ctx, s, func(r *sql.Rows) (m mail.Mailbox, err error) {
 		var created int64
 		err = r.Scan(&m.ID, &m.Account, &m.Name, &m.Use, &m.UIDValidity, &m.UIDNext, &m.ModSeq, &m.Messages, &m.Unseen,
-			&m.Deleted, &m.Size, &m.Subscribed, &created)
+			&m.Deleted, &m.Size, &m.Subscribed, &m.Sort, &created)
 		m.Created = fromMicros(created)
 		return m, err
 	}, query, args...)

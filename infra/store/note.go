@@ -26,7 +26,7 @@ func checkNote(kind, key string, value []byte) error {
 // note reads a note as it is now. there is false when it has expired.
 func (l *ledger) note(kind, key string) (n mail.Note, there bool, err error) {
 	there, err = l.conn.one(func(r row) { n = readNote(kind, r) },
-		`SELECT key, n, expires, value FROM note WHERE kind = ? AND key = ? AND `+current, kind, key, micros(l.now()))
+		`SELECT key, account, n, expires, value FROM note WHERE kind = ? AND key = ? AND `+current, kind, key, micros(l.now()))
 	return n, there, err
 }
 
@@ -38,7 +38,19 @@ func (l *ledger) putNote(c mail.PutNote) error {
 	if err := l.noteIs(n.Kind, n.Key, c.If, c.Was); err != nil {
 		return err
 	}
+	if err := l.noteOwner(n.Account); err != nil {
+		return err
+	}
 	return l.writeNote(n)
+}
+
+// noteOwner looks whether the account a note is to go with is there: the note of one that has gone would stay for ever. NotFound.
+func (l *ledger) noteOwner(id mail.AccountID) error {
+	if id == 0 {
+		return nil
+	}
+	_, err := l.account(id)
+	return err
 }
 
 // noteIs looks whether a condition holds.
@@ -62,9 +74,9 @@ func (l *ledger) writeNote(n mail.Note) error {
 	if n.Value == nil {
 		n.Value = []byte{}
 	}
-	_, err := l.exec(`INSERT INTO note (kind, key, n, expires, value) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (kind, key) DO UPDATE SET n = excluded.n, expires = excluded.expires, value = excluded.value`,
-		n.Kind, n.Key, n.N, micros(n.Expires), n.Value)
+	_, err := l.exec(`INSERT INTO note (kind, key, account, n, expires, value) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (kind, key) DO UPDATE SET account = excluded.account, n = excluded.n, expires = excluded.expires, value = excluded.value`,
+		n.Kind, n.Key, n.Account, n.N, micros(n.Expires), n.Value)
 	return err
 }
 
@@ -77,7 +89,7 @@ func (l *ledger) removeNote(c mail.RemoveNote) error {
 }
 
 func (l *ledger) countNote(c mail.CountNote) error {
-	if err := checkNote(c.Kind, c.Key, nil); err != nil {
+	if err := checkNote(c.Kind, c.Key, c.Value); err != nil {
 		return err
 	}
 	n, there, err := l.note(c.Kind, c.Key)
@@ -85,7 +97,10 @@ func (l *ledger) countNote(c mail.CountNote) error {
 		return err
 	}
 	if !there {
-		n = mail.Note{Kind: c.Kind, Key: c.Key, Expires: c.Expires}
+		if err := l.noteOwner(c.Account); err != nil {
+			return err
+		}
+		n = mail.Note{Kind: c.Kind, Key: c.Key, Account: c.Account, Value: c.Value, Expires: c.Expires}
 	}
 	if n.N += c.By; c.Most > 0 && n.N > c.Most {
 		text := c.Text
@@ -110,12 +125,12 @@ func (l *ledger) applyNote(c mail.Change) error {
 }
 
 func readNote(kind string, r row) mail.Note {
-	return mail.Note{Kind: kind, Key: r.str(0), N: r.int(1), Expires: fromMicros(r.int(2)), Value: r.bytes(3)}
+	return mail.Note{Kind: kind, Key: r.str(0), Account: mail.AccountID(r.int(1)), N: r.int(2), Expires: fromMicros(r.int(3)), Value: r.bytes(4)}
 }
 
 // Note implements mail.Notes.
 func (s *Store) Note(ctx context.Context, kind, key string) (mail.Note, error) {
-	list, err := s.someNotes(ctx, kind, `SELECT key, n, expires, value FROM note WHERE kind = ? AND key = ? AND `+current, kind, key, micros(s.clock.Now()))
+	list, err := s.someNotes(ctx, kind, `SELECT key, account, n, expires, value FROM note WHERE kind = ? AND key = ? AND `+current, kind, key, micros(s.clock.Now()))
 	return one(list, err)(mail.Errorf(mail.NotFound, "there is no note %s %q", kind, key))
 }
 
@@ -125,7 +140,7 @@ func (s *Store) Notes(ctx context.Context, q mail.NoteQuery) ([]mail.Note, error
 		q.Limit = defaultLimit
 	}
 	from, past := max(q.After, q.Prefix), pastPrefix(q.Prefix)
-	return s.someNotes(ctx, q.Kind, `SELECT key, n, expires, value FROM note
+	return s.someNotes(ctx, q.Kind, `SELECT key, account, n, expires, value FROM note
 		WHERE kind = ?1 AND key >= ?2 AND key <> ?3 AND (?4 = '' OR key < ?4) AND (expires = 0 OR expires > ?5) ORDER BY key LIMIT ?6`,
 		q.Kind, from, q.After, past, micros(s.clock.Now()), int64(q.Limit))
 }
@@ -134,7 +149,7 @@ func (s *Store) someNotes(ctx context.Context, kind, query string, args ...any) 
 	return collect(ctx, s, func(r *sql.Rows) (mail.Note, error) {
 		n := mail.Note{Kind: kind}
 		var expires int64
-		err := r.Scan(&n.Key, &n.N, &expires, &n.Value)
+		err := r.Scan(&n.Key, &n.Account, &n.N, &expires, &n.Value)
 		n.Expires = fromMicros(expires)
 		return n, err
 	}, query, args...)

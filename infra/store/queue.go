@@ -202,6 +202,11 @@ func (l *ledger) queueAct(c mail.QueueAct) (mail.Result, error) {
 	if !there {
 		return mail.Result{}, noQueued(c.Queue)
 	}
+	if c.Unleased {
+		if err := l.unleased(c.Queue, micros(c.Now)); err != nil {
+			return mail.Result{}, err
+		}
+	}
 	const set = `UPDATE queued_recipient SET lease = 0, owner = '', until = 0, `
 	now := micros(c.Now)
 	switch c.Act {
@@ -221,6 +226,15 @@ func (l *ledger) queueAct(c mail.QueueAct) (mail.Result, error) {
 		err = mail.Errorf(mail.Invalid, "the queue knows no act number %d", c.Act)
 	}
 	return mail.Result{Queue: c.Queue}, err
+}
+
+// unleased looks whether none of an entry's recipients is in somebody's hand. Conflict.
+func (l *ledger) unleased(q mail.QueueID, now int64) error {
+	leased, err := l.conn.one(func(row) {}, `SELECT 1 FROM queued_recipient WHERE queue = ? AND lease > 0 AND until > ? LIMIT 1`, q, now)
+	if err == nil && leased {
+		err = mail.Errorf(mail.Conflict, "queue entry %d is being delivered at this moment", q)
+	}
+	return err
 }
 
 func noQueued(id mail.QueueID) error {

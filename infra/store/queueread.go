@@ -55,12 +55,16 @@ func (s *Store) Queued(ctx context.Context, f mail.QueueFilter) ([]mail.Queued, 
 	if limit <= 0 {
 		limit = defaultLimit
 	}
-	list, err := collect(ctx, s, scanQueued, `SELECT `+queuedColumns+` FROM queued q WHERE id > ?1
+	from := `queued q WHERE ?6 = ''`
+	if f.Trace != "" {
+		from = `queued q INDEXED BY queued_trace WHERE trace = ?6`
+	}
+	list, err := collect(ctx, s, scanQueued, `SELECT `+queuedColumns+` FROM `+from+` AND id > ?1
 		AND (?2 = '' OR sender = ?2 COLLATE NOCASE OR EXISTS (SELECT 1 FROM queued_recipient r WHERE r.queue = q.id
 			AND (r.address = ?2 COLLATE NOCASE OR r.original = ?2 COLLATE NOCASE)))
 		AND (?3 = '' OR EXISTS (SELECT 1 FROM queued_recipient r WHERE r.queue = q.id AND substr(r.address, -length(?3) - 1) = '@' || ?3 COLLATE NOCASE))
 		AND (NOT ?4 OR EXISTS (SELECT 1 FROM queued_recipient r WHERE r.queue = q.id AND r.held))
-		ORDER BY id LIMIT ?5`, int64(f.After), string(f.Address), f.Domain, f.Held, limit)
+		ORDER BY id LIMIT ?5`, int64(f.After), string(f.Address), f.Domain, f.Held, limit, string(f.Trace))
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,7 @@ CREATE TABLE account (
 	quota    INTEGER NOT NULL,
 	modseq   INTEGER NOT NULL,
 	disabled INTEGER NOT NULL,
+	admin    INTEGER NOT NULL,
 	created  INTEGER NOT NULL
 );
 CREATE INDEX account_domain ON account (domain, address);
@@ -54,7 +55,9 @@ CREATE TABLE credential (
 	iterations INTEGER NOT NULL,
 	stored_key BLOB,
 	server_key BLOB,
+	scope      INTEGER NOT NULL,
 	created    INTEGER NOT NULL,
+	expires    INTEGER NOT NULL,
 	UNIQUE (account, label)
 );
 
@@ -71,6 +74,7 @@ CREATE TABLE mailbox (
 	deleted     INTEGER NOT NULL,
 	size        INTEGER NOT NULL,
 	subscribed  INTEGER NOT NULL,
+	sort        INTEGER NOT NULL,
 	created     INTEGER NOT NULL,
 	forgotten   INTEGER NOT NULL, -- tombstones up to this modseq are gone
 	UNIQUE (account, name)
@@ -162,6 +166,7 @@ CREATE TABLE queued (
 	created    INTEGER NOT NULL,
 	expires    INTEGER NOT NULL
 );
+CREATE INDEX queued_trace ON queued (trace);
 
 -- due is when the recipient may be claimed: its next time; NULL while it is held or leased, so that one that is leased from
 -- the start and then done has an entry in one index alone. A lease that ran out may be claimed from then on.

@@ -3,6 +3,7 @@ package storetest
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/postrider/postrider/mail"
 )
@@ -46,9 +47,9 @@ func testAccounts(f *fixture) {
 	if a.Address != "ann@example.org" || a.Used != 0 || a.Messages != 0 || a.ModSeq == 0 || !a.Created.Equal(f.now) || a.Quota != 0 {
 		f.Errorf("a new account reads %+v", a)
 	}
-	f.do(mail.UpdateAccount{Account: mail.Account{ID: p.id, Address: "ignored@example.org", Name: "Ann", Quota: 1000, Disabled: true, Used: 7}})
+	f.do(mail.UpdateAccount{Account: mail.Account{ID: p.id, Address: "ignored@example.org", Name: "Ann", Quota: 1000, Disabled: true, Admin: true, Used: 7}})
 	b := f.account(p.id)
-	if b.Name != "Ann" || b.Quota != 1000 || !b.Disabled || b.Address != a.Address || b.Used != 0 || !b.Created.Equal(f.now) {
+	if b.Name != "Ann" || b.Quota != 1000 || !b.Disabled || !b.Admin || a.Admin || b.Address != a.Address || b.Used != 0 || !b.Created.Equal(f.now) {
 		f.Errorf("an updated account reads %+v", b)
 	}
 	if b.ModSeq <= a.ModSeq {
@@ -67,7 +68,7 @@ func testAccounts(f *fixture) {
 	f.want(mail.NotFound, err)
 
 	f.do(mail.AddDomain{Domain: mail.Domain{Name: "other.example"}},
-		mail.AddAccount{Account: mail.Account{Address: "zoe@other.example"}, Mailboxes: []mail.NewMailbox{
+		mail.AddAccount{Account: mail.Account{Address: "zoe@other.example", Admin: true}, Mailboxes: []mail.NewMailbox{
 			{Name: "Lists/go/dev"}, {Name: "inbox", Use: mail.UseInbox}, {Name: "Lists", Subscribed: true}}})
 	addresses := func(domain string) (out []mail.Path) {
 		list, err := f.Accounts(f.ctx, domain)
@@ -81,6 +82,17 @@ func testAccounts(f *fixture) {
 	equal(f, "accounts of a domain", addresses("other.example"), []mail.Path{"zoe@other.example"})
 	z, err := f.AccountByAddress(f.ctx, "zoe@other.example")
 	f.ok(err)
+	if !z.Admin {
+		f.Errorf("an administrator reads %+v", z)
+	}
+	everybody, err := f.Accounts(f.ctx, "")
+	f.ok(err)
+	equal(f, "all accounts, whole", everybody, []mail.Account{b, z})
+	f.do(mail.UpdateAccount{Account: mail.Account{ID: z.ID}})
+	f.reopen()
+	if f.account(z.ID).Admin || !f.account(p.id).Admin {
+		f.Error("who is an administrator did not last")
+	}
 	list, err := f.Mailboxes(f.ctx, z.ID)
 	f.ok(err)
 	var names []string
@@ -138,7 +150,7 @@ func testCredentials(f *fixture) {
 		StoredKey: []byte("stored"), ServerKey: []byte("server"), Created: f.now}
 	f.do(mail.PutCredential{Credential: c})
 	f.do(mail.PutCredential{Credential: mail.Credential{Account: p.id, Label: "phone", Hash: "$argon2id$y"}})
-	c.Hash = "$argon2id$z"
+	c.Hash, c.Scope, c.Expires = "$argon2id$z", mail.ScopeIMAP|mail.ScopeWeb, f.now.Add(time.Hour)
 	f.do(mail.PutCredential{Credential: c})
 	if list, err = f.Credentials(f.ctx, p.id); err != nil || len(list) != 2 {
 		f.Fatalf("got %v, %v", list, err)
@@ -148,8 +160,14 @@ func testCredentials(f *fixture) {
 		got = list[1]
 	}
 	if got.ID == 0 || got.Account != p.id || got.Hash != c.Hash || string(got.Salt) != "\x00\x01" || got.Iterations != 4096 ||
-		string(got.StoredKey) != "stored" || string(got.ServerKey) != "server" || !got.Created.Equal(f.now) {
+		string(got.StoredKey) != "stored" || string(got.ServerKey) != "server" || !got.Created.Equal(f.now) ||
+		got.Scope != c.Scope || !got.Expires.Equal(c.Expires) {
 		f.Errorf("got %+v", got)
+	}
+	for _, k := range list {
+		if k.Label == "phone" && (k.Scope != 0 || !k.Expires.IsZero()) {
+			f.Errorf("a plain credential reads %+v", k)
+		}
 	}
 	f.refuse(mail.NotFound, mail.PutCredential{Credential: mail.Credential{Account: 999, Label: "password"}})
 	f.refuse(mail.NotFound, mail.RemoveCredential{Account: p.id, Label: "no"})
@@ -165,7 +183,9 @@ func testRemoveAccount(f *fixture) {
 	b := f.body("shared\r\n")
 	add := f.message(p, "own\r\n")
 	r := f.do(add, mail.AddMessage{Account: p.id, Mailbox: p.archive, Body: b}, mail.AddMessage{Account: q.id, Mailbox: q.inbox, Body: b},
-		mail.PutCredential{Credential: mail.Credential{Account: p.id, Label: "password"}})
+		mail.PutCredential{Credential: mail.Credential{Account: p.id, Label: "password"}},
+		mail.PutNote{Note: mail.Note{Kind: "k", Key: "hers", Account: p.id}}, mail.CountNote{Kind: "k", Key: "count", Account: p.id, By: 1},
+		mail.PutNote{Note: mail.Note{Kind: "k", Key: "his", Account: q.id}}, mail.PutNote{Note: mail.Note{Kind: "k", Key: "nobody's"}})
 	f.refuse(mail.NotFound, mail.RemoveAccount{Account: 999})
 	f.do(mail.RemoveAccount{Account: p.id})
 	f.refuse(mail.NotFound, mail.RemoveAccount{Account: p.id})
@@ -182,6 +202,13 @@ func testRemoveAccount(f *fixture) {
 	for _, err := range f.Placements(f.ctx, p.inbox, mail.UIDRange{First: 1}, 0) {
 		f.want(mail.NotFound, err)
 	}
+	notes, err := f.Notes(f.ctx, mail.NoteQuery{Kind: "k"})
+	f.ok(err)
+	if len(notes) != 2 || notes[0].Key != "his" || notes[0].Account != q.id || notes[1].Account != 0 {
+		f.Errorf("the notes that stay are %+v", notes)
+	}
+	f.refuse(mail.NotFound, mail.PutNote{Note: mail.Note{Kind: "k", Key: "late", Account: p.id}})
+	f.refuse(mail.NotFound, mail.CountNote{Kind: "k", Key: "late", Account: p.id, By: 1})
 	if got := f.read(r[2].Blob); got != "shared\r\n" {
 		f.Errorf("another's body reads %q", got)
 	}

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"slices"
+
 	"github.com/postrider/postrider/mail"
 )
 
@@ -141,6 +143,48 @@ func testRenameMailbox(f *fixture) {
 	if got := f.box(p, c[1].Mailbox).Name; got != "C/C" {
 		f.Errorf("the child is called %q", got)
 	}
+}
+
+// RFC 8621 2: role and sortOrder of a mailbox can be set; a role is one mailbox's alone, and the inbox keeps its own.
+func testUpdateMailbox(f *fixture) {
+	p, q := f.person("ann"), f.person("bob")
+	update := func(box mail.MailboxID, use mail.SpecialUse, sort uint32) mail.UpdateMailbox {
+		return mail.UpdateMailbox{Account: p.id, Mailbox: box, Use: use, Sort: sort}
+	}
+	made := f.do(create(p, "Sent"))[0].Mailbox
+	before, acc := f.box(p, made), f.account(p.id)
+	if _, err := f.Places(f.ctx, p.id); err != nil { // so that an engine that remembers them does
+		f.Error(err)
+	}
+	r := f.do(update(made, mail.UseSent, 7))[0]
+	want := before
+	want.Use, want.Sort = mail.UseSent, 7
+	if got := f.box(p, made); got != want || r.Mailbox != made || r.UIDValidity != want.UIDValidity {
+		f.Errorf("the mailbox reads %+v, the result %+v", got, r)
+	}
+	if got := f.account(p.id).ModSeq; r.ModSeq <= acc.ModSeq || got != r.ModSeq {
+		f.Errorf("modseq %d after %d; the account reads %d", r.ModSeq, acc.ModSeq, got)
+	}
+	places, err := f.Places(f.ctx, p.id)
+	f.ok(err)
+	if i := slices.IndexFunc(places, func(x mail.Place) bool { return x.Use == mail.UseSent }); i < 0 || places[i].ID != made {
+		f.Errorf("the places are %+v", places)
+	}
+	f.do(update(p.inbox, mail.UseInbox, 4_000_000_000), update(made, mail.UseSent, 8), update(p.junk, mail.NoUse, 1), update(made, mail.UseJunk, 8))
+	f.reopen()
+	if got := f.box(p, made); got.Use != mail.UseJunk || got.Sort != 8 {
+		f.Errorf("the mailbox reads %+v", got)
+	}
+	if got := f.box(p, p.inbox); got.Sort != 4_000_000_000 || got.Use != mail.UseInbox {
+		f.Errorf("the inbox reads %+v", got)
+	}
+	f.refuse(mail.Denied, update(p.inbox, mail.NoUse, 1))
+	f.refuse(mail.Denied, update(p.inbox, mail.UseSent, 1))
+	f.refuse(mail.Denied, update(made, mail.UseInbox, 1))
+	f.refuse(mail.Exists, update(made, mail.UseArch, 1))
+	f.refuse(mail.NotFound, update(999, mail.NoUse, 1))
+	f.refuse(mail.NotFound, update(q.inbox, mail.UseInbox, 1))
+	f.refuse(mail.NotFound, mail.UpdateMailbox{Account: 999, Mailbox: made})
 }
 
 // RFC 9051 2.3.1.1: a mailbox that is deleted and made again must not repeat a UIDVALIDITY.

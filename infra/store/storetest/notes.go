@@ -77,4 +77,21 @@ func testCountNote(f *fixture) {
 	f.do(mail.PutNote{Note: mail.Note{Kind: "day", Key: "ann", N: 5, Expires: past}}, count(1, future))
 	equal(f, "a count that begins anew", []int64{n()}, []int64{1})
 	f.refuse(mail.Invalid, mail.CountNote{Kind: "day"})
+	f.refuse(mail.Invalid, mail.CountNote{Kind: "day", Key: "x", Value: make([]byte, mail.MaxNote+1)})
+
+	// Account and value are for one that is made; one that is there keeps its own.
+	p, q := f.person("ann"), f.person("bob")
+	made := mail.CountNote{Kind: "day", Key: "made", By: 1, Account: p.id, Value: []byte("first"), Expires: future}
+	again := made
+	again.Account, again.Value = q.id, []byte("second")
+	f.do(made, again)
+	note, err := f.Note(f.ctx, "day", "made")
+	f.ok(err)
+	if note.N != 2 || note.Account != p.id || string(note.Value) != "first" {
+		f.Errorf("the note is %+v", note)
+	}
+	f.do(mail.PutNote{Note: mail.Note{Kind: "day", Key: "made", Account: q.id, Value: []byte("put")}}) // this replaces all of it
+	if note, err = f.Note(f.ctx, "day", "made"); err != nil || note.Account != q.id || note.N != 0 {
+		f.Errorf("the note is %+v, %v", note, err)
+	}
 }

@@ -320,12 +320,33 @@ func testQueueAct(f *fixture) {
 	f.want(mail.NotFound, err)
 	id = f.do(f.queued("a.example"))[0].Queue
 	f.refuse(mail.Invalid, act(99, 0))
+	testUnleased(f, id)
+}
+
+// testUnleased: who says so acts only on what nobody has in hand.
+func testUnleased(f *fixture, id mail.QueueID) {
+	act := func(a mail.Act, after time.Duration) mail.QueueAct {
+		return mail.QueueAct{Queue: id, Act: a, Now: f.now.Add(after), Unleased: true}
+	}
+	f.do(act(mail.ActHold, 0), act(mail.ActRelease, 0))
+	jobs := f.claim(0, 10, 0)
+	for _, a := range []mail.Act{mail.ActRetry, mail.ActHold, mail.ActRelease, mail.ActDelete} {
+		f.refuse(mail.Conflict, act(a, time.Minute-time.Second))
+	}
+	if got := f.entry(id); len(jobs) != 1 || got.Recipients[0].Lease != jobs[0].Lease {
+		f.Errorf("the lease was broken: %+v", got)
+	}
+	f.do(act(mail.ActRetry, time.Minute)) // it has run out
+	f.claim(time.Minute, 10, 0)
+	f.do(mail.QueueAct{Queue: id, Act: mail.ActHold, Now: f.now.Add(time.Minute)}, act(mail.ActDelete, time.Minute))
+	f.refuse(mail.NotFound, act(mail.ActDelete, 0))
 }
 
 func testQueueFilter(f *fixture) {
 	a, b, c := f.queued("a.example"), f.queued("b.example", "a.example"), f.queued("c.example")
 	b.Message.From = "bob@example.org"
 	c.Message.Recipients[0].Held = true
+	b.Message.Trace, c.Message.Trace = "second", "second"
 	r := f.do(a, b, c)
 	for _, q := range []struct {
 		filter mail.QueueFilter
@@ -338,6 +359,11 @@ func testQueueFilter(f *fixture) {
 		{mail.QueueFilter{Domain: "a.example"}, []int{0, 1}},
 		{mail.QueueFilter{Domain: "example"}, nil},
 		{mail.QueueFilter{Held: true}, []int{2}},
+		{mail.QueueFilter{Trace: a.Message.Trace}, []int{0}},
+		{mail.QueueFilter{Trace: "second"}, []int{1, 2}},
+		{mail.QueueFilter{Trace: "second", After: r[1].Queue}, []int{2}},
+		{mail.QueueFilter{Trace: "second", Limit: 1, Domain: "a.example"}, []int{1}},
+		{mail.QueueFilter{Trace: "none"}, nil},
 		{mail.QueueFilter{After: r[0].Queue}, []int{1, 2}},
 		{mail.QueueFilter{After: r[0].Queue, Limit: 1}, []int{1}},
 		{mail.QueueFilter{Address: "ann@example.org", Domain: "c.example", Held: true}, []int{2}},

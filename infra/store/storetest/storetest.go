@@ -25,6 +25,7 @@ type Store interface {
 	mail.Blobs
 	mail.Directory
 	mail.Mailboxes
+	mail.Places
 	mail.Queue
 	mail.Trail
 	mail.Notes
@@ -62,6 +63,7 @@ func Run(t *testing.T, newEngine func(t testing.TB) Engine) {
 		{"Mailboxes", testMailboxes},
 		{"MailboxErrors", testMailboxErrors},
 		{"RenameMailbox", testRenameMailbox},
+		{"UpdateMailbox", testUpdateMailbox},
 		{"UIDValidity", testUIDValidity},
 		{"AddMessage", testAddMessage},
 		{"SharedBody", testSharedBody},
