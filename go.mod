@@ -2,6 +2,8 @@ module github.com/postrider/postrider
 
 go 1.26.0
 
+ignore ./ua/web/node_modules
+
 require (
 	blitiri.com.ar/go/spf v1.6.0
 	github.com/caddyserver/certmagic v0.25.6

@@ -1,0 +1,2 @@
+self.addEventListener('install', () => undefined)
+export {}
