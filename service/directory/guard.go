@@ -31,14 +31,26 @@ type trial struct {
 	user  mail.Path
 }
 
+// address is the client's; the zero one of a client that has none.
+func address(peer net.Addr) netip.Addr {
+	if tcp, ok := peer.(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap().WithZone("")
+	}
+	return netip.Addr{}
+}
+
 // begin asks the guard. Who comes over a UNIX socket or inside the process has no address and is not asked about.
 func (a *Authenticator) begin(ctx context.Context, user string, peer net.Addr) (*trial, error) {
-	tcp, ok := peer.(*net.TCPAddr)
-	if a.Guard == nil || !ok {
+	guard := a.Guard
+	if a.root != nil {
+		guard = a.root.Guard
+	}
+	ip := address(peer)
+	if guard == nil || !ip.IsValid() {
 		return nil, nil //nolint:nilnil // an unguarded attempt
 	}
-	t := &trial{guard: a.Guard, ctx: ctx, ip: tcp.AddrPort().Addr().Unmap().WithZone("")}
-	p, err := a.address(ctx, user)
+	t := &trial{guard: guard, ctx: ctx, ip: ip}
+	p, err := a.path(ctx, user)
 	switch {
 	case mail.Is(err, mail.Unauthenticated):
 		p = mail.Path(strings.ToLower(user))
@@ -68,6 +80,8 @@ func (t *trial) end(err error) {
 type exchange struct {
 	sasl.Server
 	trial *trial
+	use   Use // of the credential whose SCRAM values were given; the zero one of PLAIN and LOGIN
+	used  func(Use)
 }
 
 // Next implements sasl.Server.
@@ -76,6 +90,10 @@ func (e *exchange) Next(response []byte) ([]byte, bool, error) {
 	if done || err != nil {
 		e.trial.end(err)
 		e.trial = nil
+		if err == nil && e.use.Account != 0 {
+			e.used(e.use)
+			e.use = Use{}
+		}
 	}
 	return challenge, done, err
 }

@@ -36,25 +36,26 @@ const (
 	maxArgonTime   = 16
 )
 
-// PasswordLabel is the label of an account's main password.
-const PasswordLabel = "password"
-
-// NewCredential makes what is stored for a password. Invalid when it is empty or absurdly long.
+// NewCredential makes what is stored for an account's own password. Invalid when it is empty or absurdly long.
 func NewCredential(password string) (mail.Credential, error) {
+	return makeCredential(mail.Password, password, password, phc{memory: argonMemory, time: argonTime, lanes: argonLanes})
+}
+
+// makeCredential hashes a password at the cost of h, and scramPassword for SCRAM.
+func makeCredential(label, password, scramPassword string, h phc) (mail.Credential, error) {
 	if password == "" || len(password) > maxPassword {
 		return mail.Credential{}, mail.Errorf(mail.Invalid, "a password must have between 1 and %d octets", maxPassword)
 	}
-	salt := make([]byte, saltLength)
-	rand.Read(salt) //nolint:errcheck // crypto/rand.Read never fails (Go 1.24)
+	h.salt = make([]byte, saltLength)
+	rand.Read(h.salt) //nolint:errcheck // crypto/rand.Read never fails (Go 1.24)
 	scramSalt := make([]byte, saltLength)
 	rand.Read(scramSalt) //nolint:errcheck // as above
-	stored, err := sasl.DeriveStored(password, scramSalt, scramIterations)
+	stored, err := sasl.DeriveStored(scramPassword, scramSalt, scramIterations)
 	if err != nil {
 		return mail.Credential{}, mail.Errorf(mail.Invalid, "the password cannot be used: %w", err)
 	}
-	h := phc{memory: argonMemory, time: argonTime, lanes: argonLanes, salt: salt}
 	h.key = h.derive(password)
-	return mail.Credential{Label: PasswordLabel, Hash: h.String(), Salt: stored.Salt, Iterations: stored.Iterations,
+	return mail.Credential{Label: label, Hash: h.String(), Salt: stored.Salt, Iterations: stored.Iterations,
 		StoredKey: stored.StoredKey, ServerKey: stored.ServerKey}, nil
 }
 

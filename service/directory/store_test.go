@@ -12,9 +12,12 @@ import (
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // newStore is a store of the test's own that is checked and closed at its end.
-func newStore(t *testing.T) *store.Store {
+func newStore(t *testing.T) *store.Store { return storeAt(t, nil) }
+
+// storeAt is one with a clock.
+func storeAt(t *testing.T, clock mail.Clock) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir()})
+	s, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Clock: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
