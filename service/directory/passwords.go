@@ -71,21 +71,29 @@ type Passwords struct {
 	mu sync.Mutex
 }
 
-// Set gives an account a new password of its own, for what the old one was for. The changes of also are made with it, or nothing is.
-// Invalid when it cannot be one.
-func (p *Passwords) Set(ctx context.Context, account mail.AccountID, password string, also ...mail.Change) (mail.Credential, error) {
+// Set gives an account a new password of its own, for what the old one was for. also gives the changes that are made with it, or
+// nothing is; nil: none. Invalid when it cannot be one.
+func (p *Passwords) Set(ctx context.Context, account mail.AccountID, password string, also func(mail.Credential) ([]mail.Change, error)) error {
 	c, err := NewCredential(password)
 	if err != nil {
-		return mail.Credential{}, err
+		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old, _, err := p.find(ctx, account, mail.Password)
 	if err != nil {
-		return mail.Credential{}, err
+		return err
 	}
 	c.Account, c.Scope, c.Expires = account, old.Scope, old.Expires
-	return c, p.commit(ctx, append([]mail.Change{mail.PutCredential{Credential: c}}, also...))
+	changes := []mail.Change{mail.PutCredential{Credential: c}}
+	if also != nil {
+		more, err := also(c)
+		if err != nil {
+			return err
+		}
+		changes = append(changes, more...)
+	}
+	return p.commit(ctx, changes)
 }
 
 // SetScope says what the account's own password may be used for. The changes of also are made with it, or nothing is; without a password

@@ -55,7 +55,7 @@ func newOwner(t *testing.T) *owner {
 		Account: mail.Account{Address: "ann@one.example"}, Mailboxes: []mail.NewMailbox{{Name: mail.Inbox, Use: mail.UseInbox}},
 	}).Results[0].Account
 	o.passwords = &directory.Passwords{Directory: o.store, Journal: o.store, Clock: o.clock}
-	if _, err := o.passwords.Set(t.Context(), o.id, "correct horse"); err != nil {
+	if err := o.passwords.Set(t.Context(), o.id, "correct horse", nil); err != nil {
 		t.Fatal(err)
 	}
 	o.auth = directory.NewAuthenticator(o.store, o.clock, []byte("secret of the test"))
@@ -133,7 +133,7 @@ func TestScopes(t *testing.T) {
 	try("an app password instead", phone, []mail.Scope{mail.ScopeIMAP, mail.ScopeSMTP}, "password", "PLAIN")
 	try("an app password by password", phone, []mail.Scope{0, mail.ScopeIMAP, mail.ScopeSMTP}, "SCRAM")
 
-	if _, err := o.passwords.Set(t.Context(), o.id, "battery staple"); err != nil {
+	if err := o.passwords.Set(t.Context(), o.id, "battery staple", nil); err != nil {
 		t.Fatal(err)
 	}
 	try("a new password keeps the scope", "battery staple", []mail.Scope{0, mail.ScopeWeb})
