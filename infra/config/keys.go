@@ -398,6 +398,8 @@ type Lab struct {
 	NoLimits bool `toml:"no_limits"`
 	// RouteAll is one "host:port" that all outgoing mail is sent to, whatever its domain.
 	RouteAll string `toml:"route_all"`
+	// Webmail is a directory with another build of the webmail to serve; "" is the built-in one.
+	Webmail string `toml:"webmail"`
 	// Hosts says where connections to a mail host really go: a name on the left, "host:port" on the right.
 	Hosts map[string]string `toml:"hosts"`
 	// DNS is a zone of our own. When it holds anything, nobody else is asked, and a name that it lacks does not exist.
