@@ -1,0 +1,89 @@
+// What is being written is also kept on this device, at once: it survives a crash, a reload, a lost network and an ended session. Files are kept
+// with it until the server has them. One record is one letter; each belongs to an account, and is only ever shown to that account.
+
+import { session } from '#/lib/session.svelte'
+
+export interface Kept<T = unknown> {
+  key: string
+  account: string
+  at: number
+  letter: T
+}
+
+const database = 'postrider-writing'
+const table = 'letters'
+
+let opening: Promise<IDBDatabase> | undefined
+
+function open(): Promise<IDBDatabase> {
+  opening ??= new Promise<IDBDatabase>((resolve, reject) => {
+    const asked = indexedDB.open(database, 1)
+    asked.onupgradeneeded = () => asked.result.createObjectStore(table, { keyPath: 'key' })
+    asked.onsuccess = () => {
+      asked.result.onversionchange = () => {
+        asked.result.close()
+        opening = undefined
+      }
+      resolve(asked.result)
+    }
+    asked.onerror = () => {
+      opening = undefined
+      reject(asked.error ?? new Error('This browser keeps nothing on the device.'))
+    }
+  })
+  return opening
+}
+
+async function run<T>(mode: IDBTransactionMode, f: (s: IDBObjectStore) => IDBRequest<T>): Promise<T> {
+  const db = await open()
+  return new Promise<T>((resolve, reject) => {
+    const t = db.transaction(table, mode)
+    const asked = f(t.objectStore(table))
+    t.oncomplete = () => resolve(asked.result)
+    t.onerror = t.onabort = () => reject(t.error ?? new Error('This could not be kept on the device.'))
+  })
+}
+
+const account = () => session.me?.account ?? ''
+
+export async function keep(key: string, letter: unknown): Promise<void> {
+  await run('readwrite', (s) => s.put({ key, account: account(), at: Date.now(), letter } satisfies Kept))
+}
+
+export async function forget(key: string): Promise<void> {
+  await run('readwrite', (s) => s.delete(key))
+}
+
+/** All that this account has on this device, the oldest first. */
+export async function allKept<T>(): Promise<Kept<T>[]> {
+  const list = (await run('readonly', (s) => s.getAll())) as Kept<T>[]
+  return list.filter((k) => k.account === account()).sort((a, b) => a.at - b.at)
+}
+
+/** Whether there is anything. Where the browser keeps nothing (private windows of some), there is not. */
+export async function hasKept(): Promise<boolean> {
+  try {
+    return (await allKept()).length > 0
+  } catch {
+    return false
+  }
+}
+
+const held = new Map<string, () => void>()
+
+/** Says to the other windows of this browser that this one has the letter. False when another has it. */
+export async function hold(key: string): Promise<boolean> {
+  if (held.has(key) || !navigator.locks) return true
+  return new Promise((resolve) => {
+    void navigator.locks.request(`letter ${key}`, { ifAvailable: true }, (lock) => {
+      if (!lock) return resolve(false)
+      resolve(true)
+      return new Promise<void>((free) => held.set(key, free))
+    })
+  })
+}
+
+export function release(key: string): void {
+  held.get(key)?.()
+  held.delete(key)
+}
