@@ -89,7 +89,7 @@ func (l *ledger) addAccount(c mail.AddAccount) (mail.Result, error) {
 	}
 	l.last.account++
 	id := mail.AccountID(l.last.account)
-	_, err = l.exec(`INSERT INTO account (id, address, domain, name, quota, modseq, disabled, admin, created) VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?)`,
+	_, err = l.exec(`INSERT INTO account (id, address, domain, name, quota, modseq, disabled, admin, created, forgotten) VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, 0)`,
 		id, a.Address, domain, a.Name, a.Quota, a.Disabled, a.Admin, micros(a.Created))
 	if err != nil {
 		return mail.Result{}, err
@@ -152,12 +152,14 @@ func (l *ledger) removeAccount(c mail.RemoveAccount) (mail.Result, error) {
 		return mail.Result{}, err
 	}
 	for _, id := range ids {
-		if err := l.dropMailbox(id); err != nil {
+		if err := l.dropMailbox(id, 0); err != nil {
 			return mail.Result{}, err
 		}
 	}
 	for _, q := range []string{
 		`DELETE FROM thread_key WHERE account = ?`,
+		`DELETE FROM departed WHERE account = ?`,
+		`DELETE FROM deleted_mailbox WHERE account = ?`,
 		`DELETE FROM credential WHERE account = ?`,
 		`DELETE FROM note WHERE account = ? AND account > 0`,
 		`DELETE FROM account WHERE id = ?`,

@@ -33,6 +33,20 @@ var rules = [...]string{
 	`SELECT printf('there are tombstones of mailbox %d, which does not exist', mailbox)
 	FROM expunged WHERE mailbox NOT IN (SELECT id FROM mailbox) GROUP BY mailbox`,
 
+	// History.
+	`SELECT printf('mailbox %d: the message with UID %d came at modseq %d, message %d only at %d', p.mailbox, p.uid, p.born, m.id, m.born)
+	FROM placement p JOIN message m ON m.id = p.email WHERE p.born < m.born`,
+	`SELECT printf('mailbox %d came at modseq %d, but its own are %d and %d', id, born, modseq, changed) FROM mailbox WHERE min(modseq, changed) < born OR born < 1`,
+	`SELECT printf('account %d remembers a change of its history at modseq %d, but its own is %d', h.account, max(h.modseq), a.modseq)
+	FROM (SELECT account, max(modseq, born) modseq FROM departed UNION ALL SELECT account, max(modseq, born) FROM deleted_mailbox
+		UNION ALL SELECT account, changed FROM mailbox UNION ALL SELECT id, forgotten FROM account) h
+	JOIN (SELECT a.id, max(a.modseq, coalesce(max(m.modseq), 0)) modseq FROM account a LEFT JOIN mailbox m ON m.account = a.id GROUP BY a.id) a ON a.id = h.account
+	GROUP BY h.account HAVING max(h.modseq) > a.modseq`,
+	`SELECT printf('the history of account %d is remembered, but it does not exist', account)
+	FROM (SELECT account FROM departed UNION SELECT account FROM deleted_mailbox) WHERE account NOT IN (SELECT id FROM account)`,
+	`SELECT printf('mailbox %d was deleted, but is there', mailbox) FROM deleted_mailbox WHERE mailbox IN (SELECT id FROM mailbox)`,
+	`SELECT printf('mailbox %d was deleted, but there was none of that number yet', mailbox) FROM deleted_mailbox WHERE mailbox > (SELECT mailbox FROM counter)`,
+
 	// Accounts and mailboxes.
 	`SELECT printf('mailbox %d is of account %d, which does not exist', id, account) FROM mailbox WHERE account NOT IN (SELECT id FROM account)`,
 	`SELECT printf('account %s has no INBOX', address) FROM account a
@@ -46,7 +60,10 @@ var rules = [...]string{
 	`SELECT printf('conversations of account %d are remembered, but it does not exist', account)
 	FROM thread_key WHERE account NOT IN (SELECT id FROM account) GROUP BY account`,
 
+	`SELECT printf('a note %s is of account %d, which does not exist', kind, account) FROM note WHERE account > 0 AND account NOT IN (SELECT id FROM account)`,
+
 	// Messages and their places.
+	`SELECT printf('message %d is in mailbox %d %d times', email, mailbox, count(*)) FROM placement GROUP BY email, mailbox HAVING count(*) > 1`,
 	`SELECT printf('mailbox %d has messages, but does not exist', mailbox) FROM placement WHERE mailbox NOT IN (SELECT id FROM mailbox) GROUP BY mailbox`,
 	`SELECT printf('mailbox %d: the message with UID %d is number %d, which does not exist or differs', p.mailbox, p.uid, p.email)
 	FROM placement p JOIN mailbox b ON b.id = p.mailbox LEFT JOIN message m ON m.id = p.email

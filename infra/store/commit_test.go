@@ -325,6 +325,18 @@ func TestNews(t *testing.T) {
 	}
 	do(mail.SetFlags{Account: box.Account, Mailbox: box.Mailbox, UIDs: []mail.UIDRange{{First: 1}}, Flags: mail.Flags{Bits: mail.Seen}})
 	expect("flags", account)
+	do(mail.UpdateMailbox{Account: box.Account, Mailbox: box.Mailbox, Use: mail.UseInbox, Sort: 1})
+	expect("a mailbox's order", account)
+	do(mail.CreateMailbox{Account: box.Account, NewMailbox: mail.NewMailbox{Name: "Other"}})
+	expect("a mailbox", account)
+	list, err := s.Mailboxes(t.Context(), box.Account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	do(mail.PlaceMessage{Account: box.Account, Email: 1, To: list[1].ID})
+	expect("one more place", account)
+	do(mail.SetFlags{Account: box.Account, Mailbox: list[1].ID, UIDs: []mail.UIDRange{{First: 1}}, Flags: mail.Flags{Bits: mail.Flagged}})
+	expect("flags in both", account)
 	do(mail.AddDomain{Domain: mail.Domain{Name: "x.example"}})
 	expect("a domain", directory)
 	do(mail.Record{Event: mail.Event{Trace: "x"}})

@@ -52,7 +52,7 @@ func (g *group) relocate(pack int64) error {
 // a commit like any other, and a record that was copied but not committed is cut off with the end of its pack. A pack with a damaged
 // record is left as it is, and the error names it. It returns how many octets of packs were freed.
 //
-// It also forgets what Options say is too old: tombstones past Options.Tombstones, events past Options.KeepTrail, and notes past their time.
+// It also forgets what Options say is too old: tombstones and history past Options.Tombstones, events past Options.KeepTrail, and notes past their time.
 func (s *Store) Compact(ctx context.Context) (freed int64, err error) {
 	type packed struct{ id, octets, live int64 }
 	list, err := collect(ctx, s, func(r *sql.Rows) (p packed, err error) { return p, r.Scan(&p.id, &p.octets, &p.live) },
@@ -72,7 +72,7 @@ func (s *Store) Compact(ctx context.Context) (freed int64, err error) {
 		freed += p.octets - p.live
 	}
 	if ctx.Err() == nil {
-		errs = append(errs, s.forgetTombstones(ctx), s.forgetTrail(ctx), s.forgetNotes(ctx))
+		errs = append(errs, s.forgetTombstones(ctx), s.forgetHistory(ctx), s.forgetTrail(ctx), s.forgetNotes(ctx))
 	}
 	return freed, errors.Join(errs...)
 }

@@ -37,7 +37,45 @@ func (s *Store) forgetTombstones(ctx context.Context) error {
 	return nil
 }
 
-// forgetStep is how many events one commit forgets, so that deliveries do not wait long.
+// forgetHistory drops the oldest of what accounts remember of messages and mailboxes that went, where it is too much. The horizon is
+// moved first: a crash before the end leaves rows that nobody relies on, and the next run drops them.
+func (s *Store) forgetHistory(ctx context.Context) error {
+	keep := s.opt.Tombstones
+	accounts, err := collect(ctx, s, func(r *sql.Rows) (id mail.AccountID, err error) { return id, r.Scan(&id) },
+		`SELECT account FROM (SELECT account FROM departed UNION ALL SELECT account FROM deleted_mailbox) GROUP BY account HAVING count(*) > ?`, keep)
+	if err != nil {
+		return err
+	}
+	for _, id := range accounts {
+		var cut int64
+		err := s.chore(ctx, func(g *group) error {
+			l := g.s.ledger
+			_, err := l.conn.one(func(r row) { cut = r.int(0) }, `SELECT modseq FROM (SELECT modseq FROM departed WHERE account = ?1
+				UNION ALL SELECT modseq FROM deleted_mailbox WHERE account = ?1) ORDER BY modseq DESC LIMIT 1 OFFSET ?2`, id, keep)
+			if err == nil && cut > 0 {
+				_, err = l.exec(`UPDATE account SET forgotten = ? WHERE id = ?`, cut, id)
+			}
+			return err
+		})
+		for _, q := range []string{
+			`DELETE FROM departed WHERE (account, modseq, email) IN (SELECT account, modseq, email FROM departed WHERE account = ? AND modseq <= ? LIMIT ?)`,
+			`DELETE FROM deleted_mailbox WHERE (account, modseq, mailbox) IN (SELECT account, modseq, mailbox FROM deleted_mailbox WHERE account = ? AND modseq <= ? LIMIT ?)`,
+		} {
+			for n := int64(forgetStep); n == forgetStep && err == nil; {
+				err = s.chore(ctx, func(g *group) (err error) {
+					n, err = g.s.ledger.exec(q, id, cut, int64(forgetStep))
+					return err
+				})
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forgetStep is how many rows one commit forgets, so that deliveries do not wait long.
 const forgetStep = 5000
 
 // forgetTrail drops events that are too old, the oldest first. Events are nearly in the order of their times; the first young

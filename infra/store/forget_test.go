@@ -58,6 +58,61 @@ func TestForgetTombstones(t *testing.T) {
 	}
 }
 
+// What an account's history has forgotten it says by where it begins; from there on it is exact.
+func TestForgetHistory(t *testing.T) {
+	t.Parallel()
+	s := open(t, store.Options{Tombstones: 3})
+	box := oneAccount(t, s)
+	fill(t, s, box, 40)
+	var seqs []uint64
+	changes := func(since uint64) mail.Changes {
+		t.Helper()
+		c, err := s.Changes(t.Context(), box.Account, since)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	for i := range 10 {
+		r := makeOne(t, s, mail.Expunge{Account: box.Account, Mailbox: box.Mailbox, UIDs: []mail.UIDRange{{First: uint32(i*3 + 1), Last: uint32(i*3 + 2)}}})
+		seqs = append(seqs, r.ModSeq)
+		if i == 8 {
+			r = makeOne(t, s, mail.CreateMailbox{Account: box.Account, NewMailbox: mail.NewMailbox{Name: "x"}})
+			seqs = append(seqs, makeOne(t, s, mail.DeleteMailbox{Account: box.Account, Mailbox: r.Mailbox}).ModSeq)
+		}
+	}
+	before := map[uint64]mail.Changes{}
+	for _, since := range seqs {
+		before[since] = changes(since)
+		if before[since].From != 0 {
+			t.Errorf("before anything was forgotten the history begins at %d", before[since].From)
+		}
+	}
+	if _, err := s.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// Kept are the last two messages and the mailbox.
+	from := changes(0).From
+	if from != seqs[8] || s.Count(t, "departed") != 2 || s.Count(t, "deleted_mailbox") != 1 {
+		t.Errorf("the history begins at %d of %v, and %d departures are kept", from, seqs, s.Count(t, "departed"))
+	}
+	for _, since := range seqs {
+		want := before[since]
+		if want.From = from; since >= from && fmt.Sprint(changes(since)) != fmt.Sprint(want) {
+			t.Errorf("since %d: %+v, before %+v", since, changes(since), want)
+		}
+	}
+	if _, err := s.Compact(t.Context()); err != nil || changes(0).From != from {
+		t.Errorf("compacting again took the beginning to %d, %v", changes(0).From, err)
+	}
+	// More than one step forgets at a time, all with one modseq.
+	fill(t, s, box, 12_000)
+	last := makeOne(t, s, mail.Expunge{Account: box.Account, Mailbox: box.Mailbox, UIDs: []mail.UIDRange{{First: 1}}})
+	if _, err := s.Compact(t.Context()); err != nil || changes(0).From != last.ModSeq || s.Count(t, "departed")+s.Count(t, "deleted_mailbox") != 0 {
+		t.Errorf("the history begins at %d, want %d; %d departures are kept, %v", changes(0).From, last.ModSeq, s.Count(t, "departed"), err)
+	}
+}
+
 // fixedClock is a clock that a test sets.
 type fixedClock struct {
 	mail.SystemClock

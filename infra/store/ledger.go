@@ -143,6 +143,8 @@ func (l *ledger) apply(c mail.Change) (mail.Result, error) {
 		return l.copyMessages(c)
 	case mail.MoveMessages:
 		return l.moveMessages(c)
+	case mail.PlaceMessage:
+		return l.placeMessage(c)
 	case mail.Enqueue:
 		return l.enqueue(c)
 	case mail.Claim:

@@ -199,8 +199,8 @@ func (l *ledger) insertMailbox(a *account, n mail.NewMailbox) (*box, error) {
 	l.last.mailbox++
 	l.last.uidvalidity = max(l.last.uidvalidity+1, now.Unix())
 	b := &box{id: mail.MailboxID(l.last.mailbox), account: a.id, uidvalidity: uint32(l.last.uidvalidity), uidnext: 1, modseq: a.modseq}
-	_, err := l.exec(`INSERT INTO mailbox (id, account, name, use, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, subscribed, sort, created, forgotten)
-		VALUES (?, ?, ?, ?, ?, 1, ?, 0, 0, 0, 0, ?, 0, ?, 0)`,
+	_, err := l.exec(`INSERT INTO mailbox (id, account, name, use, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, subscribed, sort, created, forgotten, born, changed)
+		VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, 0, 0, 0, 0, ?7, 0, ?8, 0, ?6, ?6)`,
 		b.id, b.account, n.Name, n.Use, b.uidvalidity, b.modseq, n.Subscribed, micros(now))
 	if err != nil {
 		return nil, err
@@ -240,9 +240,9 @@ func (l *ledger) renameMailbox(c mail.RenameMailbox) (mail.Result, error) {
 	}
 	n := l.touch(a)
 	// The old names are put out of the way first: one of the new names may be the old name of another.
-	for _, step := range []string{`UPDATE mailbox SET name = char(1) || ?2 WHERE id = ?1`, `UPDATE mailbox SET name = ?2 WHERE id = ?1`} {
+	for _, step := range []string{`UPDATE mailbox SET name = char(1) || ?2, changed = ?3 WHERE id = ?1`, `UPDATE mailbox SET name = ?2, changed = ?3 WHERE id = ?1`} {
 		for _, m := range moved {
-			if _, err := l.exec(step, m.id, m.name); err != nil {
+			if _, err := l.exec(step, m.id, m.name, n); err != nil {
 				return mail.Result{}, err
 			}
 		}
@@ -297,12 +297,16 @@ func (l *ledger) deleteMailbox(c mail.DeleteMailbox) (mail.Result, error) {
 	r := b.result()
 	r.ModSeq = l.touch(a)
 	a.used -= b.size
-	return r, l.dropMailbox(b.id)
+	_, err = l.exec(`INSERT INTO deleted_mailbox (account, modseq, mailbox, born) SELECT account, ?, id, born FROM mailbox WHERE id = ?`, r.ModSeq, b.id)
+	if err != nil {
+		return mail.Result{}, err
+	}
+	return r, l.dropMailbox(b.id, r.ModSeq)
 }
 
-// dropMailbox removes a mailbox with all that is in it.
-func (l *ledger) dropMailbox(id mail.MailboxID) error {
-	if err := l.dropPlacements(id, mail.UIDRange{First: 1}, 0); err != nil {
+// dropMailbox removes a mailbox with all that is in it, whose departure is remembered under a modseq; 0: not at all.
+func (l *ledger) dropMailbox(id mail.MailboxID, modseq uint64) error {
+	if err := l.dropPlacements(id, mail.UIDRange{First: 1}, 0, modseq); err != nil {
 		return err
 	}
 	for _, q := range []string{`DELETE FROM expunged WHERE mailbox = ?`, `DELETE FROM mailbox WHERE id = ?`} {
@@ -336,7 +340,7 @@ func (l *ledger) updateMailbox(c mail.UpdateMailbox) (mail.Result, error) {
 	}
 	r := b.result()
 	r.ModSeq = l.touch(a)
-	_, err = l.exec(`UPDATE mailbox SET use = ?, sort = ? WHERE id = ?`, c.Use, c.Sort, b.id)
+	_, err = l.exec(`UPDATE mailbox SET use = ?, sort = ?, changed = ? WHERE id = ?`, c.Use, c.Sort, r.ModSeq, b.id)
 	return r, err
 }
 
@@ -356,7 +360,7 @@ func (l *ledger) subscribe(c mail.Subscribe) (mail.Result, error) {
 	}
 	r := b.result()
 	r.ModSeq = l.touch(a)
-	_, err = l.exec(`UPDATE mailbox SET subscribed = ? WHERE id = ?`, c.On, b.id)
+	_, err = l.exec(`UPDATE mailbox SET subscribed = ?, changed = ? WHERE id = ?`, c.On, r.ModSeq, b.id)
 	return r, err
 }
 

@@ -59,8 +59,8 @@ func (l *ledger) addMessage(c mail.AddMessage) (mail.Result, error) {
 	if r.Thread, err = l.thread(a.id, r.Email, c.Thread); err != nil {
 		return mail.Result{}, err
 	}
-	_, err = l.exec(`INSERT INTO message (id, account, thread, blob, size, prefix, summary) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		r.Email, a.id, r.Thread, r.Blob, size, unless(c.Prefix, h.prefix), unless(c.Summary, h.summary))
+	_, err = l.exec(`INSERT INTO message (id, account, thread, blob, size, born, prefix, summary) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.Email, a.id, r.Thread, r.Blob, size, r.ModSeq, unless(c.Prefix, h.prefix), unless(c.Summary, h.summary))
 	if err != nil {
 		return mail.Result{}, err
 	}
@@ -81,8 +81,9 @@ func checkKeywords(f mail.Flags) error {
 }
 
 // dropPlacements removes the placements of a range that have all the given bits, the messages that lose their last
-// place by it, and the bodies that lose their last message. Counters and tombstones are the caller's.
-func (l *ledger) dropPlacements(id mail.MailboxID, in mail.UIDRange, bits mail.FlagBits) error {
+// place by it, and the bodies that lose their last message. The account's history remembers it under modseq, unless that is 0. Counters
+// and the mailbox's tombstones are the caller's.
+func (l *ledger) dropPlacements(id mail.MailboxID, in mail.UIDRange, bits mail.FlagBits, modseq uint64) error {
 	if err := l.addReferences(); err != nil { // what the set has added must not look as if it were missing
 		return err
 	}
@@ -93,6 +94,13 @@ func (l *ledger) dropPlacements(id mail.MailboxID, in mail.UIDRange, bits mail.F
 	} {
 		n, err := l.exec(q, id, in.First, last, bits)
 		if err != nil || n == 0 {
+			return err
+		}
+	}
+	if modseq > 0 {
+		_, err := l.exec(`INSERT OR IGNORE INTO departed (account, modseq, email, thread, born)
+			SELECT m.account, ?, m.id, m.thread, m.born FROM gone CROSS JOIN message m ON m.id = gone.email`, modseq)
+		if err != nil {
 			return err
 		}
 	}
@@ -140,7 +148,11 @@ func (s *Store) Message(ctx context.Context, account mail.AccountID, id mail.Ema
 		list = append(list, readMessage(r, 0))
 		return nil
 	}, selectMessages+` FROM message m JOIN blob b ON b.id = m.blob WHERE m.id = ? AND m.account = ?`, int64(id), int64(account))
-	return one(list, err)(mail.Errorf(mail.NotFound, "the account has no message number %d", id))
+	return one(list, err)(noMessage(id))
+}
+
+func noMessage(id mail.EmailID) error {
+	return mail.Errorf(mail.NotFound, "the account has no message number %d", id)
 }
 
 // messagePage and placementPage are how many rows a reader fetches at once, and pageOctets of how much of prefixes and summaries a page

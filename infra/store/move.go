@@ -1,6 +1,8 @@
 package store
 
 import (
+	"slices"
+
 	"github.com/postrider/postrider/mail"
 )
 
@@ -9,18 +11,23 @@ type tally struct {
 	n, size, unseen, deleted int64
 }
 
+// count adds one placement.
+func (t *tally) count(bits mail.FlagBits, size int64) {
+	t.n++
+	t.size += size
+	if bits&mail.Seen == 0 {
+		t.unseen++
+	}
+	if bits&mail.Deleted != 0 {
+		t.deleted++
+	}
+}
+
 // tallyOf adds up the placements of a range that have all the given bits, and passes each UID to fn.
 func (l *ledger) tallyOf(b *box, in mail.UIDRange, bits mail.FlagBits, fn func(uid uint32)) (t tally, err error) {
 	err = l.conn.each(func(r row) error {
 		fn(uint32(r.int(0)))
-		t.n++
-		t.size += r.int(2)
-		if f := mail.FlagBits(r.int(1)); f&mail.Seen == 0 {
-			t.unseen++
-		}
-		if f := mail.FlagBits(r.int(1)); f&mail.Deleted != 0 {
-			t.deleted++
-		}
+		t.count(mail.FlagBits(r.int(1)), r.int(2))
 		return nil
 	}, `SELECT uid, bits, size FROM placement WHERE mailbox = ? AND uid BETWEEN ? AND ? AND bits & ?4 = ?4 ORDER BY uid`,
 		b.id, in.First, in.Last, bits)
@@ -66,7 +73,7 @@ func (l *ledger) expunge(c mail.Expunge) (mail.Result, error) {
 	b.add(total, -1)
 	a.used -= total.size
 	for _, in := range hit {
-		if err := l.dropPlacements(b.id, in, bits); err != nil {
+		if err := l.dropPlacements(b.id, in, bits, r.ModSeq); err != nil {
 			return mail.Result{}, err
 		}
 	}
@@ -159,10 +166,10 @@ func (l *ledger) copyMessages(c mail.CopyMessages) (mail.Result, error) {
 	t.a.used += t.total.size
 	uid, first := int64(t.uid), l.last.email+1
 	for i, in := range t.hit {
-		_, err := l.exec(`INSERT INTO message (id, account, thread, blob, size, prefix, summary)
-			SELECT ?1 + row_number() OVER (ORDER BY p.uid), m.account, m.thread, m.blob, m.size, m.prefix, m.summary
+		_, err := l.exec(`INSERT INTO message (id, account, thread, blob, size, born, prefix, summary)
+			SELECT ?1 + row_number() OVER (ORDER BY p.uid), m.account, m.thread, m.blob, m.size, ?5, m.prefix, m.summary
 			FROM placement p CROSS JOIN message m ON m.id = p.email
-			WHERE p.mailbox = ?2 AND p.uid BETWEEN ?3 AND ?4 ORDER BY p.uid`, l.last.email, t.from.id, in.First, in.Last)
+			WHERE p.mailbox = ?2 AND p.uid BETWEEN ?3 AND ?4 ORDER BY p.uid`, l.last.email, t.from.id, in.First, in.Last, t.r.ModSeq)
 		if err != nil {
 			return mail.Result{}, err
 		}
@@ -197,6 +204,9 @@ func (l *ledger) moveMessages(c mail.MoveMessages) (mail.Result, error) {
 		return mail.Result{}, err
 	}
 	t.r.ModSeq = l.touch(t.a, t.from, t.to)
+	if err := l.makeWay(t); err != nil {
+		return mail.Result{}, err
+	}
 	t.from.add(t.total, -1)
 	t.to.add(t.total, 1)
 	uid := int64(t.uid)
@@ -217,4 +227,79 @@ func (l *ledger) moveMessages(c mail.MoveMessages) (mail.Result, error) {
 		t.r.Expunged = appendUID(t.r.Expunged, p.From)
 	}
 	return t.r, l.bury(t.from, t.r)
+}
+
+// makeWay takes messages that a move brings to a mailbox which has them already out of their places there: they get new ones like
+// the others, so that a message is in a mailbox once.
+func (l *ledger) makeWay(t *transfer) error {
+	if t.from == t.to {
+		return nil
+	}
+	var had tally
+	old := mail.Result{ModSeq: t.r.ModSeq}
+	var uids []uint32
+	for _, in := range t.hit {
+		err := l.conn.each(func(r row) error {
+			uids = append(uids, uint32(r.int(0)))
+			had.count(mail.FlagBits(r.int(1)), r.int(2))
+			return nil
+		}, `SELECT q.uid, q.bits, q.size FROM placement p CROSS JOIN placement q INDEXED BY placement_email ON q.email = p.email AND q.mailbox = ?
+			WHERE p.mailbox = ? AND p.uid BETWEEN ? AND ?`, t.to.id, t.from.id, in.First, in.Last)
+		if err != nil {
+			return err
+		}
+	}
+	if len(uids) == 0 {
+		return nil
+	}
+	slices.Sort(uids)
+	for _, uid := range uids {
+		if _, err := l.exec(`DELETE FROM placement WHERE mailbox = ? AND uid = ?`, t.to.id, uid); err != nil {
+			return err
+		}
+		old.Expunged = appendUID(old.Expunged, uid)
+	}
+	t.to.add(had, -1)
+	t.a.used -= had.size
+	return l.bury(t.to, old)
+}
+
+func (l *ledger) placeMessage(c mail.PlaceMessage) (mail.Result, error) {
+	a, b, err := l.place(c.Account, c.To)
+	if err != nil {
+		return mail.Result{}, err
+	}
+	var p mail.Placement
+	found := false
+	err = l.conn.each(func(r row) error {
+		if here := mail.MailboxID(r.int(0)) == b.id; !found || here {
+			p, found = readPlacement(r), true
+		}
+		return nil
+	}, `SELECT `+placementColumns+` FROM placement WHERE email = ?1 AND EXISTS (SELECT 1 FROM message WHERE id = ?1 AND account = ?2)`, c.Email, a.id)
+	if err != nil {
+		return mail.Result{}, err
+	}
+	if !found {
+		return mail.Result{}, noMessage(c.Email)
+	}
+	r := b.result()
+	r.Email, r.Thread, r.UID, r.ModSeq = p.Email, p.Thread, p.UID, a.modseq
+	if p.Mailbox == b.id {
+		return r, nil
+	}
+	if err := a.room(p.Size); err != nil {
+		return mail.Result{}, err
+	}
+	base, err := b.takeUIDs(1)
+	if err != nil {
+		return mail.Result{}, err
+	}
+	r.UID, r.ModSeq = base+1, l.touch(a, b)
+	_, err = l.exec(`INSERT INTO placement (mailbox, uid, email, thread, modseq, born, bits, keywords, size, received, saved)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		b.id, r.UID, r.Email, r.Thread, r.ModSeq, r.ModSeq, p.Flags.Bits, p.Flags.Keywords, p.Size, seconds(p.Received), micros(c.Saved))
+	b.count(1, p.Flags.Bits, p.Size)
+	a.used += p.Size
+	return r, err
 }

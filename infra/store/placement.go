@@ -209,7 +209,7 @@ func (s *Store) PlacementsOf(ctx context.Context, account mail.AccountID, id mai
 	}, `SELECT `+placementColumns+` FROM placement
 		WHERE email = ?1 AND EXISTS (SELECT 1 FROM message WHERE id = ?1 AND account = ?2) ORDER BY mailbox, uid`, int64(id), int64(account))
 	if err == nil && len(list) == 0 {
-		return nil, mail.Errorf(mail.NotFound, "the account has no message number %d", id)
+		return nil, noMessage(id)
 	}
 	return list, err
 }

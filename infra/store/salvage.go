@@ -144,10 +144,10 @@ func openScratch(ctx context.Context, path string) (*sql.DB, error) {
 	db.SetMaxOpenConns(1)
 	if _, err := db.ExecContext(ctx, `
 		CREATE TABLE domain (name TEXT PRIMARY KEY, catch_all TEXT);
-		CREATE TABLE account (id INTEGER PRIMARY KEY, address TEXT, name TEXT DEFAULT '', quota INTEGER DEFAULT 0, disabled INTEGER DEFAULT 0);
+		CREATE TABLE account (id INTEGER PRIMARY KEY, address TEXT, name TEXT DEFAULT '', quota INTEGER DEFAULT 0, disabled INTEGER DEFAULT 0, admin INTEGER DEFAULT 0);
 		CREATE TABLE alias (address TEXT PRIMARY KEY, targets TEXT);
 		CREATE TABLE mailbox (id INTEGER PRIMARY KEY, account INTEGER, name TEXT, use TEXT DEFAULT '', uidvalidity INTEGER DEFAULT 0, uidnext INTEGER DEFAULT 0,
-			subscribed INTEGER DEFAULT 0);
+			subscribed INTEGER DEFAULT 0, sort INTEGER DEFAULT 0);
 		CREATE TABLE blob (id INTEGER PRIMARY KEY, pack INTEGER, start INTEGER, stored INTEGER, size INTEGER, codec INTEGER, prefix BLOB);
 		CREATE TABLE message (id INTEGER PRIMARY KEY, account INTEGER, blob INTEGER, prefix BLOB);
 		CREATE TABLE placement (mailbox INTEGER, uid INTEGER, email INTEGER, bits INTEGER DEFAULT 0, keywords TEXT DEFAULT '', size INTEGER DEFAULT 0,

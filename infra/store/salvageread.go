@@ -27,6 +27,8 @@ const Nobody mail.Path = "unknown"
 var meanings = map[string]string{
 	"account": "who has an account", "alias": "the aliases", "blob": "where the bodies of messages lie", "counter": "which numbers were given out",
 	"credential": "passwords", "domain": "which domains are ours", "event": "the trail of what became of messages; no mail is lost by it",
+	"departed": "which messages were deleted, for mail programs that ask; no mail is lost by it", "deleted_mailbox": "which mailboxes were deleted; no mail is lost by it",
+	"note":      "what services remember: settings, limits, keys",
 	"event_key": "how the trail is searched; no mail is lost by it", "expunged": "what was deleted, for mail programs that ask; no mail is lost by it",
 	"mailbox": "the mailboxes and their names", "message": "which body is whose message", "pack": "the files of bodies",
 	"placement": "which message is in which mailbox, with its flags", "queued": "mail on its way out", "queued_recipient": "mail on its way out",
@@ -85,8 +87,8 @@ func (s *Salvage) putTogether(ctx context.Context) error {
 
 // Accounts lists whose mail was found.
 func (s *Salvage) Accounts(ctx context.Context) ([]mail.Account, error) {
-	return list(ctx, s.db, `SELECT id, address, coalesce(name, ''), coalesce(quota, 0), coalesce(disabled, 0) FROM account ORDER BY address`, func(r *sql.Rows) (a mail.Account, err error) {
-		return a, r.Scan(&a.ID, &a.Address, &a.Name, &a.Quota, &a.Disabled)
+	return list(ctx, s.db, `SELECT id, address, coalesce(name, ''), coalesce(quota, 0), coalesce(disabled, 0), coalesce(admin, 0) FROM account ORDER BY address`, func(r *sql.Rows) (a mail.Account, err error) {
+		return a, r.Scan(&a.ID, &a.Address, &a.Name, &a.Quota, &a.Disabled, &a.Admin)
 	})
 }
 
@@ -110,9 +112,9 @@ func (s *Salvage) Aliases(ctx context.Context) ([]mail.Alias, error) {
 
 // Mailboxes lists the mailboxes of an account in which something was found, or whose name is known.
 func (s *Salvage) Mailboxes(ctx context.Context, account mail.AccountID) ([]mail.Mailbox, error) {
-	return list(ctx, s.db, `SELECT id, account, name, coalesce(use, ''), coalesce(uidvalidity, 0), uidnext, coalesce(subscribed, 0), (SELECT count(*) FROM placement p WHERE p.mailbox = mailbox.id)
+	return list(ctx, s.db, `SELECT id, account, name, coalesce(use, ''), coalesce(uidvalidity, 0), uidnext, coalesce(subscribed, 0), coalesce(sort, 0), (SELECT count(*) FROM placement p WHERE p.mailbox = mailbox.id)
 		FROM mailbox WHERE account = ? ORDER BY name <> 'INBOX', name`, func(r *sql.Rows) (b mail.Mailbox, err error) {
-		return b, r.Scan(&b.ID, &b.Account, &b.Name, &b.Use, &b.UIDValidity, &b.UIDNext, &b.Subscribed, &b.Messages)
+		return b, r.Scan(&b.ID, &b.Account, &b.Name, &b.Use, &b.UIDValidity, &b.UIDNext, &b.Subscribed, &b.Sort, &b.Messages)
 	}, int64(account))
 }
 

@@ -36,9 +36,9 @@ func (s *Salvage) readTables(ctx context.Context) error {
 	s.endToEnd(ctx, "domain", `SELECT name, catch_all FROM domain ORDER BY name`, `INSERT OR IGNORE INTO domain VALUES (?, ?)`)
 	s.endToEnd(ctx, "alias", `SELECT address, targets FROM alias ORDER BY address`, `INSERT OR IGNORE INTO alias VALUES (?, ?)`)
 	for _, src := range []source{
-		{table: "account", key: "id", from: `SELECT id, address, name, quota, disabled FROM account`, into: `INSERT OR REPLACE INTO account VALUES (?, ?, ?, ?, ?)`},
-		{table: "mailbox", key: "id", from: `SELECT id, account, name, use, uidvalidity, uidnext, subscribed FROM mailbox`,
-			into: `INSERT OR REPLACE INTO mailbox VALUES (?, ?, ?, ?, ?, ?, ?)`},
+		{table: "account", key: "id", from: `SELECT id, address, name, quota, disabled, admin FROM account`, into: `INSERT OR REPLACE INTO account VALUES (?, ?, ?, ?, ?, ?)`},
+		{table: "mailbox", key: "id", from: `SELECT id, account, name, use, uidvalidity, uidnext, subscribed, sort FROM mailbox`,
+			into: `INSERT OR REPLACE INTO mailbox VALUES (?, ?, ?, ?, ?, ?, ?, ?)`},
 		{table: "blob", key: "id", from: `SELECT id, pack, start, stored, size, codec, prefix FROM blob`, into: `INSERT OR REPLACE INTO blob VALUES (?, ?, ?, ?, ?, ?, ?)`},
 		{table: "message", key: "id", from: `SELECT id, account, blob, prefix FROM message`, into: `INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?)`},
 		{table: "queued", key: "id", from: `SELECT id, trace, sender, blob, prefix, created, expires FROM queued`,

@@ -30,6 +30,8 @@ var (
 	_ mail.Queue     = (*Store)(nil)
 	_ mail.Trail     = (*Store)(nil)
 	_ mail.Notes     = (*Store)(nil)
+	_ mail.Places    = (*Store)(nil)
+	_ mail.History   = (*Store)(nil)
 )
 
 // Options say how a store is kept. The zero value of each but Dir is a default.
@@ -47,7 +49,7 @@ type Options struct {
 	// PackSize is how long a pack grows before the next is begun; 0: 128 MiB.
 	PackSize int64
 	// Tombstones is how many tombstones of a mailbox Compact keeps: whoever asks for older ones is told every UID that is
-	// not there. 0: 10,000.
+	// not there. It is also how many messages and mailboxes that went an account's history remembers. 0: 10,000.
 	Tombstones int
 	// KeepTrail is how long Compact keeps events; 0: for ever.
 	KeepTrail time.Duration

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/postrider/postrider/infra/blob"
@@ -293,7 +294,8 @@ func (s *Store) bodyFault(ctx context.Context, id mail.BlobID, cause error) Faul
 	}, `SELECT m.id, a.address, b.name, p.uid FROM message m JOIN account a ON a.id = m.account JOIN placement p ON p.email = m.id
 		JOIN mailbox b ON b.id = p.mailbox WHERE m.blob = ? LIMIT 1000`, int64(id))
 	if err == nil {
-		f.Messages = messages
+		slices.Sort(messages)
+		f.Messages = slices.Compact(messages) // one may be in several mailboxes
 	}
 	queued, err := collect(ctx, s, func(r *sql.Rows) (q mail.QueueID, err error) {
 		err = r.Scan(&q)

@@ -24,17 +24,19 @@ CREATE TABLE domain (
 ) WITHOUT ROWID;
 
 -- An account's modseq is the greatest of this one and its mailboxes'; octets and messages used are its
--- mailboxes' sums. So a delivery writes one counter row, the mailbox's.
+-- mailboxes' sums. So a delivery writes one counter row, the mailbox's. forgotten is the modseq up to which departed and deleted_mailbox
+-- do not tell everything any more.
 CREATE TABLE account (
-	id       INTEGER PRIMARY KEY,
-	address  TEXT NOT NULL UNIQUE,
-	domain   TEXT NOT NULL,
-	name     TEXT NOT NULL,
-	quota    INTEGER NOT NULL,
-	modseq   INTEGER NOT NULL,
-	disabled INTEGER NOT NULL,
-	admin    INTEGER NOT NULL,
-	created  INTEGER NOT NULL
+	id        INTEGER PRIMARY KEY,
+	address   TEXT NOT NULL UNIQUE,
+	domain    TEXT NOT NULL,
+	name      TEXT NOT NULL,
+	quota     INTEGER NOT NULL,
+	modseq    INTEGER NOT NULL,
+	disabled  INTEGER NOT NULL,
+	admin     INTEGER NOT NULL,
+	created   INTEGER NOT NULL,
+	forgotten INTEGER NOT NULL
 );
 CREATE INDEX account_domain ON account (domain, address);
 
@@ -61,6 +63,7 @@ CREATE TABLE credential (
 	UNIQUE (account, label)
 );
 
+-- born is the modseq a mailbox came with, changed the one at which something other than what is in it changed last.
 CREATE TABLE mailbox (
 	id          INTEGER PRIMARY KEY,
 	account     INTEGER NOT NULL,
@@ -77,6 +80,8 @@ CREATE TABLE mailbox (
 	sort        INTEGER NOT NULL,
 	created     INTEGER NOT NULL,
 	forgotten   INTEGER NOT NULL, -- tombstones up to this modseq are gone
+	born        INTEGER NOT NULL,
+	changed     INTEGER NOT NULL,
 	UNIQUE (account, name)
 );
 
@@ -104,13 +109,14 @@ CREATE TABLE blob_extra (
 	refs INTEGER NOT NULL
 );
 
--- prefix and summary are NULL where they are the blob's.
+-- born is the modseq a message came with. prefix and summary are NULL where they are the blob's.
 CREATE TABLE message (
 	id      INTEGER PRIMARY KEY,
 	account INTEGER NOT NULL,
 	thread  INTEGER NOT NULL,
 	blob    INTEGER NOT NULL,
 	size    INTEGER NOT NULL,
+	born    INTEGER NOT NULL,
 	prefix  BLOB,
 	summary BLOB
 );
@@ -140,6 +146,24 @@ CREATE TABLE expunged (
 	first   INTEGER NOT NULL,
 	last    INTEGER NOT NULL,
 	PRIMARY KEY (mailbox, modseq, first)
+) WITHOUT ROWID;
+
+-- What left a mailbox of an account and went to no other at that moment, and the mailboxes that were deleted: the history of what is
+-- not there any more. A message that departed may be in another mailbox.
+CREATE TABLE departed (
+	account INTEGER NOT NULL,
+	modseq  INTEGER NOT NULL,
+	email   INTEGER NOT NULL,
+	thread  INTEGER NOT NULL,
+	born    INTEGER NOT NULL,
+	PRIMARY KEY (account, modseq, email)
+) WITHOUT ROWID;
+CREATE TABLE deleted_mailbox (
+	account INTEGER NOT NULL,
+	modseq  INTEGER NOT NULL,
+	mailbox INTEGER NOT NULL,
+	born    INTEGER NOT NULL,
+	PRIMARY KEY (account, modseq, mailbox)
 ) WITHOUT ROWID;
 
 -- hash is of a message id together with the base subject.

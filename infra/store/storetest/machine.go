@@ -43,6 +43,9 @@ func runMachine(t *testing.T, e Engine) {
 			"expunge": m.step(m.expunge),
 			"copy":    m.step(m.copyMessages),
 			"move":    m.step(m.moveMessages),
+			"place":   m.step(m.placeMessage),
+			"place 2": m.step(m.placeMessage),
+			"update":  m.step(m.updateBox),
 			"create":  m.step(m.createBox),
 			"rename":  m.step(m.renameBox),
 			"delete":  m.step(m.deleteBox),
@@ -56,6 +59,9 @@ func runMachine(t *testing.T, e Engine) {
 		})
 		Check(t, f.Store)
 		f.do(mail.RemoveAccount{Account: m.id})
+		_, err := f.Changes(f.ctx, m.id, 0)
+		f.want(mail.NotFound, err)
+		Check(t, f.Store)
 		failing = false
 	})
 }
@@ -210,12 +216,15 @@ func (m *machine) setFlags() {
 		}
 		if to != x.Flags {
 			changed = true
-			x.Flags, x.ModSeq = to, r.ModSeq
+			for _, y := range m.everywhere(x.Email) {
+				y.Flags, y.ModSeq = to, r.ModSeq
+				m.boxes[y.Mailbox].ModSeq = r.ModSeq
+			}
 		}
 		placed = append(placed, x.Placement)
 	}
 	if changed {
-		b.ModSeq = m.raise(r)
+		m.raise(r)
 	}
 	if !slices.Equal(expand(r.Unchanged), unchanged) || !slices.Equal(r.Placements, placed) {
 		m.Fatalf("%+v gave %+v\nwant unchanged %v and placements %+v", c, r, unchanged, placed)
@@ -297,6 +306,11 @@ func (m *machine) moveMessages() {
 	c := mail.MoveMessages{Account: m.id, From: from.ID, To: to.ID, UIDs: m.anyRanges(), Saved: m.clock}
 	list := from.in(c.UIDs)
 	r := m.do(c)[0]
+	if from != to { // those that are in both get a new place in to
+		to.remove(slices.DeleteFunc(slices.Clone(to.messages), func(x *modelMessage) bool {
+			return !slices.ContainsFunc(list, func(y *modelMessage) bool { return y.Email == x.Email })
+		}), r.ModSeq)
+	}
 	m.transfer(list, to, r, true)
 	if len(list) > 0 {
 		from.ModSeq = r.ModSeq

@@ -75,6 +75,31 @@ func (m *machine) deleteBox() {
 	delete(m.boxes, b.ID)
 }
 
+// updateBox changes something about a mailbox that has nothing to do with what is in it.
+func (m *machine) updateBox() {
+	b := m.anyBox()
+	if rapid.Bool().Draw(m.rt, "subscribe") {
+		b.Subscribed = !b.Subscribed
+		m.raise(m.do(mail.Subscribe{Account: m.id, Mailbox: b.ID, On: b.Subscribed})[0])
+		return
+	}
+	c := mail.UpdateMailbox{Account: m.id, Mailbox: b.ID, Use: rapid.SampledFrom([]mail.SpecialUse{b.Use, mail.NoUse, mail.UseSent, mail.UseInbox}).Draw(m.rt, "use"), Sort: b.Sort + 1}
+	rec, err := m.Commit(m.ctx, mail.ChangeSet{Changes: []mail.Change{c}})
+	if (b.Name == mail.Inbox) != (c.Use == mail.UseInbox) {
+		m.want(mail.Denied, err)
+		return
+	}
+	for _, x := range m.boxes {
+		if x != b && x.Use == c.Use && c.Use != mail.NoUse {
+			m.want(mail.Exists, err)
+			return
+		}
+	}
+	m.ok(err)
+	m.raise(rec.Results[0])
+	b.Use, b.Sort = c.Use, c.Sort
+}
+
 func (m *machine) setQuota() {
 	m.quota = rapid.SampledFrom([]int64{0, 0, 100, 1000, 50_000}).Draw(m.rt, "quota")
 	m.raise(m.do(mail.UpdateAccount{Account: mail.Account{ID: m.id, Quota: m.quota}})[0])

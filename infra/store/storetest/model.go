@@ -21,6 +21,7 @@ type model struct {
 	queue  map[mail.QueueID]*modelEntry
 	leases map[mail.LeaseID]bool // every one that was given
 	texts  map[mail.BlobID]string
+	past   past
 }
 
 type modelBox struct {
@@ -63,6 +64,19 @@ func (m *model) refs(id mail.BlobID) (n int) {
 		}
 	}
 	return n
+}
+
+// everywhere lists all places of a message.
+func (m *model) everywhere(id mail.EmailID) (out []*modelMessage) {
+	for _, b := range m.boxes {
+		for _, x := range b.messages {
+			if x.Email == id {
+				out = append(out, x)
+			}
+		}
+	}
+	slices.SortFunc(out, func(x, y *modelMessage) int { return cmp.Compare(x.Mailbox, y.Mailbox) })
+	return out
 }
 
 // named finds a mailbox by name.
@@ -144,6 +158,8 @@ func (m *model) agree(f *fixture) {
 		m.compareBox(f, b)
 	}
 	m.compareQueue(f)
+	m.past.observe(m)
+	m.compareHistory(f)
 	for id, text := range m.texts {
 		if m.refs(id) == 0 {
 			_, err := f.Store.Open(f.ctx, id)
@@ -206,8 +222,10 @@ func (m *model) compareBox(f *fixture, b *modelBox) {
 		}
 		of, err := f.PlacementsOf(f.ctx, m.id, x.Email)
 		f.ok(err)
-		if len(of) != 1 || of[0] != x.Placement {
-			f.Fatalf("message %d is at %+v, want %+v", x.Email, of, x.Placement)
+		slices.SortFunc(of, func(a, b mail.Placement) int { return cmp.Compare(a.Mailbox, b.Mailbox) })
+		places := m.everywhere(x.Email)
+		if !slices.EqualFunc(of, places, func(p mail.Placement, y *modelMessage) bool { return p == y.Placement }) {
+			f.Fatalf("message %d is at %+v, want it in %d places, one of them %+v", x.Email, of, len(places), x.Placement)
 		}
 	}
 	if i != len(b.messages) {

@@ -26,6 +26,7 @@ type Store interface {
 	mail.Directory
 	mail.Mailboxes
 	mail.Places
+	mail.History
 	mail.Queue
 	mail.Trail
 	mail.Notes
@@ -75,6 +76,13 @@ func Run(t *testing.T, newEngine func(t testing.TB) Engine) {
 		{"Expunge", testExpunge},
 		{"Copy", testCopy},
 		{"Move", testMove},
+		{"PlaceMessage", testPlaceMessage},
+		{"FlagsEverywhere", testFlagsEverywhere},
+		{"MoveWhereItIs", testMoveWhereItIs},
+		{"LeaveOnePlace", testLeaveOnePlace},
+		{"History", testHistory},
+		{"HistoryOfMailboxes", testHistoryOfMailboxes},
+		{"HistoryOfOneSet", testHistoryOfOneSet},
 		{"ChangedSince", testChangedSince},
 		{"Iterators", testIterators},
 		{"Bodies", testBodies},
