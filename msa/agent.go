@@ -70,7 +70,7 @@ func (a *Agent) Submit(ctx context.Context, s mail.Submission) (mail.TraceID, er
 	}
 	l, err := a.take(ctx, submission{account: account, env: s.Envelope, to: to, body: &checked{r: s.Body}, received: func(l *mail.Letter) []byte {
 		return a.received(s, l)
-	}, peer: s.Peer, tls: s.TLS})
+	}, peer: s.Peer, tls: s.TLS, extra: s.Extra})
 	if err != nil {
 		return "", err
 	}
@@ -86,6 +86,7 @@ type submission struct {
 	received func(*mail.Letter) []byte
 	peer     string
 	tls      string
+	extra    []mail.Change // what else its commit is to do
 }
 
 // take repairs the header, stores the body and commits.
@@ -105,7 +106,7 @@ func (a *Agent) take(ctx context.Context, s submission) (*mail.Letter, error) {
 	defer content.Body.Discard()
 	l := a.Intake.Letter(content, s.env)
 	l.Account, l.Role, l.Peer, l.TLS = s.account.ID, role, s.peer, s.tls
-	l.Prefix, l.Extra = s.received(l), counted
+	l.Prefix, l.Extra = s.received(l), append(counted, s.extra...)
 	if err := a.Intake.Seal(ctx, l); err != nil {
 		return nil, err
 	}

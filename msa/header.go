@@ -36,6 +36,7 @@ func (a *Agent) repaired(ctx context.Context, s *submission) (io.Reader, error) 
 	if s.env.TLS == mail.TLSAsUsual && strings.EqualFold(strings.TrimSpace(h.Get("TLS-Required")), "No") {
 		s.env.TLS = mail.TLSOptional
 	}
+	s.extra = append(s.extra, a.remembered(s.account.ID, &h, s.env)...)
 	if a.OneClick && !h.Has("List-Unsubscribe-Post") && strings.Contains(strings.ToLower(h.Get("List-Unsubscribe")), "<https://") {
 		h.Append("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
 	}

@@ -251,3 +251,39 @@ func TestOneClick(t *testing.T) {
 		}
 	}
 }
+
+// TestCorrespondents: whom a person writes to is remembered with the message, with their name; what a program sends is not. What the caller wants
+// done is done by the same commit.
+func TestCorrespondents(t *testing.T) {
+	t.Parallel()
+	w := town.New(t)
+	a := agent(w)
+	submit := func(header string, extra ...mail.Change) {
+		t.Helper()
+		_, err := a.Submit(t.Context(), mail.Submission{Account: w.IDs["ann@one.example"], With: "HTTP", Peer: "web", Extra: extra,
+			Envelope: mail.Envelope{From: "ann@one.example", To: []mail.Path{"Kim@far.example", "bob@one.example"}},
+			Body:     strings.NewReader("From: ann@one.example\r\n" + header + "Subject: s\r\n\r\ntext\r\n")})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	submit("To: \"Kim  Far\" <kim@far.example>\r\n", mail.PutNote{Note: mail.Note{Kind: "state", Key: "1", Value: []byte("sent")}})
+	submit("To: kim@far.example\r\nCc: Bob <bob@one.example>\r\n")
+	submit("To: kim@far.example\r\nAuto-Submitted: auto-generated\r\n")
+	notes, err := w.Store.Notes(t.Context(), mail.NoteQuery{Kind: msa.CorrespondentKind})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, n := range notes {
+		got = append(got, fmt.Sprint(n.Key, n.N, string(n.Value), n.Account == w.IDs["ann@one.example"]))
+	}
+	id := w.IDs["ann@one.example"]
+	want := fmt.Sprint([]string{fmt.Sprint(fmt.Sprintf("%d/bob@one.example", id), 2, `{"name":""}`, true), fmt.Sprint(fmt.Sprintf("%d/kim@far.example", id), 2, `{"name":"Kim Far"}`, true)})
+	if fmt.Sprint(got) != want {
+		t.Errorf("remembered are\n%v, want\n%s", got, want)
+	}
+	if n, err := w.Store.Note(t.Context(), "state", "1"); err != nil || string(n.Value) != "sent" {
+		t.Errorf("the caller's note: %v, %v", n, err)
+	}
+}
