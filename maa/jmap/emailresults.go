@@ -55,20 +55,31 @@ func (c *call) emailQueryChanges() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	since, err := s.since(qc.since)
+	since, known, err := c.since(s, qc.since)
 	if err != nil {
 		return nil, err
 	}
 	threads := map[mail.ThreadID]bool{}
 	moved := map[string]bool{}
-	for _, t := range s.goneEmails {
-		if t.died > since {
-			threads[t.thread], moved[emailID(mail.EmailID(t.id))] = true, true
+	if known {
+		for _, t := range s.goneEmails {
+			if t.died > since {
+				threads[t.thread], moved[emailID(mail.EmailID(t.id))] = true, true
+			}
 		}
-	}
-	for _, e := range s.emails {
-		if e.changed > since {
-			threads[e.thread], moved[emailID(e.id)] = true, true
+		for _, e := range s.emails {
+			if e.changed > since {
+				threads[e.thread], moved[idOf(e)] = true, true
+			}
+		}
+	} else {
+		ch, now, err := c.history(s, since)
+		if err != nil {
+			return nil, err
+		}
+		s = now
+		for _, e := range ch.Emails {
+			threads[e.Thread], moved[emailID(e.Email)] = true, true
 		}
 	}
 	if q.collapse || q.byThread() {

@@ -242,7 +242,7 @@ func (c *call) flagChanges(e *email, to mail.Flags) (out []mail.Change) {
 
 func uids(p place) []mail.UIDRange { return []mail.UIDRange{{First: p.uid, Last: p.uid}} }
 
-// moves puts a message into the mailboxes it is to be in. It can leave as many as it likes, and go to another for each that it leaves.
+// moves puts a message into the mailboxes it is to be in (RFC 8621 4.1.1): from each that it leaves it goes to another, as long as there are such.
 func (c *call) moves(s *snapshot, e *email, to map[string]bool) (out []mail.Change, err error) {
 	if len(to) == 0 {
 		return nil, badProperties("a message is in a mailbox, or it is destroyed", "mailboxIds")
@@ -266,10 +266,8 @@ func (c *call) moves(s *snapshot, e *email, to map[string]bool) (out []mail.Chan
 			leave = append(leave, p)
 		}
 	}
-	if len(add) > len(leave) {
-		return nil, wire.Errorf(wire.ErrTooManyMailboxes, "a message can be put into one mailbox here; the session tells it as maxMailboxesPerEmail")
-	}
 	slices.Sort(add)
+	add = slices.Compact(add)
 	now := c.s.cfg.Clock.Now()
 	for i, p := range leave {
 		if i < len(add) {
@@ -277,6 +275,9 @@ func (c *call) moves(s *snapshot, e *email, to map[string]bool) (out []mail.Chan
 		} else {
 			out = append(out, mail.Expunge{Account: c.account.ID, Mailbox: p.mailbox, UIDs: uids(p)})
 		}
+	}
+	for _, box := range add[min(len(leave), len(add)):] {
+		out = append(out, mail.PlaceMessage{Account: c.account.ID, Email: e.id, To: box, Saved: now})
 	}
 	return out, nil
 }

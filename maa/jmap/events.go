@@ -4,19 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/postrider/postrider/mail"
 )
-
-// emailDelivery is the type that stands for new mail alone.
-const emailDelivery = "EmailDelivery"
-
-// pushed are the types that are told. The state of all but EmailDelivery is the account's.
-var pushed = []string{"Email", emailDelivery, "Mailbox", "Thread", "Quota"}
 
 // Bounds of the interval between pings, in seconds (RFC 8620 7.3).
 const (
@@ -27,9 +21,9 @@ const (
 // serveEvents tells changes as they happen (RFC 8620 7.3).
 func (s *Server) serveEvents(v *visit) {
 	q := v.r.URL.Query()
-	types := pushed
+	var types []string
 	if t := q.Get("types"); t != "*" {
-		types = slices.DeleteFunc(strings.Split(t, ","), func(t string) bool { return !slices.Contains(pushed, t) })
+		types = strings.Split(t, ",")
 	}
 	ping, err := strconv.ParseUint(q.Get("ping"), 10, 31)
 	after := q.Get("closeafter")
@@ -45,19 +39,13 @@ func (s *Server) serveEvents(v *visit) {
 	defer g.leave(&g.events)
 	news, stop := s.cfg.Bus.Watch(mail.Topic{Kind: mail.TopicAccount, Account: v.account.ID})
 	defer stop()
-	st := &stream{v: v, ctl: http.NewResponseController(v.w), types: types}
+	st := &stream{v: v, ctl: http.NewResponseController(v.w)}
 	if ping > 0 {
 		st.ping = time.Duration(min(max(ping, minPing), maxPing)) * time.Second
 	}
-	if st.told, err = s.accounts.modseq(v.r.Context(), v.account.ID); err != nil {
+	if st.watch, err = s.watch(v.r.Context(), v.account.ID, types); err != nil {
 		s.refuse(v.w, v.r, err)
 		return
-	}
-	if slices.Contains(types, emailDelivery) {
-		if st.delivered, err = st.deliveries(); err != nil {
-			s.refuse(v.w, v.r, err)
-			return
-		}
 	}
 	v.w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
 	v.w.Header().Set("X-Accel-Buffering", "no")
@@ -65,9 +53,9 @@ func (s *Server) serveEvents(v *visit) {
 	if st.write(": here\n\n") != nil {
 		return
 	}
-	// Who comes again and has missed something is told at once.
-	if last, ok := parseState(v.r.Header.Get("Last-Event-ID")); ok && last != st.told {
-		st.delivered = "" // whether mail came meanwhile is not known: it is told
+	if last := v.r.Header.Get("Last-Event-ID"); last != "" {
+		// Who comes again and has missed something is told at once.
+		st.watch.told = toldBefore(last)
 		if sent, err := st.state(); err != nil || sent && after == "state" {
 			return
 		}
@@ -79,21 +67,8 @@ func (s *Server) serveEvents(v *visit) {
 type stream struct {
 	v     *visit
 	ctl   *http.ResponseController
-	types []string
+	watch *watcher
 	ping  time.Duration // 0: none
-	told  uint64
-
-	delivered string // what deliveries gave last; "" when it was not asked
-}
-
-// deliveries is a state that changes when a message is put into a mailbox, and not when one is read or flagged (RFC 8621 1.5).
-func (st *stream) deliveries() (string, error) {
-	boxes, err := st.v.s.cfg.Mailboxes.Mailboxes(st.v.r.Context(), st.v.account.ID)
-	n := uint64(0)
-	for _, b := range boxes {
-		n += uint64(b.UIDNext)
-	}
-	return stateText(n), err
 }
 
 // write writes an event and sends it.
@@ -107,28 +82,36 @@ func (st *stream) write(text string) error {
 
 // state sends a StateChange (RFC 8620 7.1), unless no type that is asked for has another state.
 func (st *stream) state() (sent bool, err error) {
-	states := map[string]string{}
-	for _, t := range st.types {
-		states[t] = stateText(st.told)
+	fresh, err := st.watch.news(st.v.r.Context())
+	if err != nil || fresh == nil {
+		return false, err
 	}
-	if slices.Contains(st.types, emailDelivery) {
-		delivered, err := st.deliveries()
-		if err != nil {
-			return false, err
-		}
-		states[emailDelivery] = delivered
-		if delivered == st.delivered {
-			delete(states, emailDelivery)
-		}
-		if st.delivered = delivered; len(states) == 0 {
-			return false, nil
-		}
-	}
-	b, err := json.Marshal(object{"@type": "StateChange", "changed": object{accountID(st.v.account.ID): states}})
+	b, err := json.Marshal(stateChange(st.v.account.ID, fresh))
 	if err != nil {
 		return false, err
 	}
-	return true, st.write(fmt.Sprintf("event: state\nid: %d\ndata: %s\n\n", st.told, b))
+	return true, st.write(fmt.Sprintf("event: state\nid: %s\ndata: %s\n\n", st.watch.eventID(), b))
+}
+
+// eventID writes all that was told; toldBefore is its reverse, and gives nothing for what is none.
+func (w *watcher) eventID() string {
+	v := url.Values{}
+	for t, state := range w.told {
+		v.Set(t, state)
+	}
+	return v.Encode()
+}
+
+func toldBefore(id string) map[string]string {
+	told := map[string]string{}
+	v, err := url.ParseQuery(id)
+	if err != nil {
+		return told
+	}
+	for t := range v {
+		told[t] = v.Get(t)
+	}
+	return told
 }
 
 // follow sends what happens until the client, the server or the account is gone.
@@ -150,14 +133,6 @@ func (st *stream) follow(news <-chan struct{}, once bool) {
 				return
 			}
 		case <-news:
-			account, err := s.cfg.Accounts.Account(ctx, st.v.account.ID)
-			if err != nil || account.Disabled {
-				return
-			}
-			if account.ModSeq == st.told || len(st.types) == 0 {
-				continue
-			}
-			st.told = account.ModSeq
 			if sent, err := st.state(); err != nil || sent && once {
 				return
 			}

@@ -58,7 +58,7 @@ func TestDamage(t *testing.T) {
 // there is, it can.
 func TestExpiredStates(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(c *jmap.Config) { c.Limits.Snapshots = 1 })
+	w := newWorld(t, func(c *jmap.Config) { c.Limits.Snapshots, c.History = 1, nil })
 	w.seed(t)
 	state := w.must(t, "Email/get", map[string]any{"ids": []string{}})["state"]
 	w.file(t, mail.Inbox, "Subject: new\n\ntext\n", 0, town.Epoch)
@@ -70,7 +70,7 @@ func TestExpiredStates(t *testing.T) {
 	bob.vars = map[string]string{"account": "A" + itoa(int64(w.IDs["bob@"+town.Domain]))}
 	bob.user = "bob@" + town.Domain
 	bob.must(t, "Email/get", map[string]any{"ids": []string{}})
-	for _, method := range []string{"Email/changes", "Mailbox/changes", "Thread/changes", "Quota/changes"} {
+	for _, method := range []string{"Email/changes", "Mailbox/changes", "Thread/changes"} {
 		if out, failed := w.call(t, method, map[string]any{"sinceState": state}); failed != "cannotCalculateChanges" {
 			t.Errorf("%s since what is forgotten: %v", method, out)
 		}

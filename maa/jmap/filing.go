@@ -2,6 +2,7 @@ package jmap
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,17 +19,14 @@ import (
 
 // filing is where and how a new message is put.
 type filing struct {
-	mailbox  mail.MailboxID
+	in       []mail.MailboxID // one or more, the lowest first
 	flags    mail.Flags
 	received time.Time
 }
 
 // filing reads mailboxIds, keywords and receivedAt of a message to be made.
 func (c *call) filing(s *snapshot, boxes, words map[string]bool, received *wire.UTCDate) (f filing, err error) {
-	if len(boxes) != 1 {
-		if len(boxes) > 1 {
-			return f, wire.Errorf(wire.ErrTooManyMailboxes, "a message can be put into one mailbox here; the session tells it as maxMailboxesPerEmail")
-		}
+	if len(boxes) == 0 {
 		return f, badProperties("a message needs a mailbox to be in", "mailboxIds")
 	}
 	for id, on := range boxes {
@@ -36,8 +34,10 @@ func (c *call) filing(s *snapshot, boxes, words map[string]bool, received *wire.
 		if s.box(n) == nil || !on {
 			return f, badProperties(fmt.Sprintf("there is no mailbox %q", id), "mailboxIds")
 		}
-		f.mailbox = n
+		f.in = append(f.in, n)
 	}
+	slices.Sort(f.in)
+	f.in = slices.Compact(f.in)
 	f.received = c.s.cfg.Clock.Now()
 	if received != nil {
 		f.received = received.Time
@@ -54,20 +54,41 @@ func (e *emailSetter) file(f filing, write func(io.Writer) error) (object, error
 		return nil, err
 	}
 	defer add.Body.(mail.SealedBody).Discard()
-	add.Mailbox, add.Flags, add.Received = f.mailbox, f.flags, f.received.UTC()
-	return e.add(add)
+	add.Mailbox, add.Flags, add.Received = f.in[0], f.flags, f.received.UTC()
+	return e.add(add, f.in[1:])
 }
 
-// add commits a message and tells what a client does not know of it (RFC 8621 4.6).
-func (e *emailSetter) add(add mail.AddMessage) (object, error) {
+// add commits a message and tells what a client does not know of it (RFC 8621 4.6). Only once it has a number can it be put into more mailboxes: that is
+// a second commit. A crash between the two leaves it in its first mailbox, whole, and the client, which has no answer, finds it there.
+func (e *emailSetter) add(add mail.AddMessage, more []mail.MailboxID) (object, error) {
 	add.Saved = e.c.s.cfg.Clock.Now()
-	rc, err := e.c.s.cfg.Journal.Commit(e.c.ctx, mail.ChangeSet{Changes: []mail.Change{add}})
+	r, err := e.commit(add)
+	if err != nil {
+		return nil, err
+	}
+	made := r[0]
+	var places []mail.Change
+	for _, box := range more {
+		places = append(places, mail.PlaceMessage{Account: add.Account, Email: made.Email, To: box, Saved: add.Saved})
+	}
+	if len(places) > 0 {
+		if _, err := e.commit(places...); err != nil {
+			// It is made whole or not at all.
+			_, undo := e.commit(mail.Expunge{Account: add.Account, Mailbox: made.Mailbox, UIDs: []mail.UIDRange{{First: made.UID, Last: made.UID}}})
+			return nil, cmp.Or(undo, err)
+		}
+	}
+	return object{"id": emailID(made.Email), "blobId": blobID(made.Email), "threadId": threadID(made.Thread), "size": int64(len(add.Prefix)) + add.Body.Size()}, nil
+}
+
+// commit makes changes and keeps their receipt.
+func (e *emailSetter) commit(changes ...mail.Change) ([]mail.Result, error) {
+	rc, err := e.c.s.cfg.Journal.Commit(e.c.ctx, mail.ChangeSet{Changes: changes})
 	if err != nil {
 		return nil, err
 	}
 	e.receipts = append(e.receipts, rc)
-	r := rc.Results[0]
-	return object{"id": emailID(r.Email), "blobId": blobID(r.Email), "threadId": threadID(r.Thread), "size": int64(len(add.Prefix)) + add.Body.Size()}, nil
+	return rc.Results, nil
 }
 
 // receive stores a message that is written, and scans it on the way. Its body must be discarded.
@@ -228,7 +249,8 @@ func (c *call) looksLikeMail(id string) error {
 	})
 }
 
-// emailCopy answers Email/copy (RFC 8621 4.7). A client has one account here, and may copy within it too.
+// emailCopy answers Email/copy (RFC 8621 4.7). It copies from one account to another, and a client has one account here: so all it can say is why not.
+// A message goes into more mailboxes of its account by its mailboxIds.
 func (c *call) emailCopy() (any, error) {
 	var from string
 	var state, fromState *string
@@ -240,89 +262,14 @@ func (c *call) emailCopy() (any, error) {
 	r.Get("ifFromInState", &fromState)
 	r.Must("create", &create)
 	r.Get("onSuccessDestroyOriginal", &destroy)
-	destroyState := r.Raw("destroyFromIfInState")
+	r.Raw("destroyFromIfInState")
 	if err := r.End(); err != nil {
 		return nil, invalid(err)
 	}
 	if from != accountID(c.account.ID) {
 		return nil, wire.Errorf(wire.ErrFromAccountNotFound, "you have no account "+from)
 	}
-	s, err := c.snap()
-	if err != nil {
-		return nil, err
-	}
-	for _, want := range []*string{state, fromState} {
-		args := setArgs{ifInState: want, create: rawMap(create)}
-		if err := args.check(c, stateText(s.state)); err != nil {
-			return nil, err
-		}
-	}
-	e := &emailSetter{c: c, s: s, out: c.setResult(stateText(s.state))}
-	var originals wire.IDs
-	for _, key := range slices.Sorted(maps.Keys(create)) {
-		o, original, err := e.copyOne(create[key])
-		if err != nil {
-			e.out.notMade(c, key, err)
-			continue
-		}
-		originals = append(originals, original)
-		e.out.made(c, key, o["id"].(string), o)
-	}
-	if _, err := c.settle(e.out, s, e.receipts); err != nil {
-		return nil, err
-	}
-	if destroy && len(originals) > 0 {
-		args := wire.Args{"destroy": rawArg(originals)}
-		if !wire.IsNull(destroyState) {
-			args["ifInState"] = destroyState
-		}
-		c.also("Email/set", args, (*call).emailSet)
-	}
-	return object{"fromAccountId": from, "accountId": e.out.Account, "oldState": e.out.OldState, "newState": e.out.NewState,
-		"created": e.out.Created, "notCreated": e.out.NotCreated}, nil
-}
-
-// copyOne makes a message that shares another one's body.
-func (e *emailSetter) copyOne(a wire.Args) (object, string, error) {
-	var id string
-	var boxes map[string]bool
-	var words *map[string]bool
-	var received *wire.UTCDate
-	r := wire.Reader{Args: a}
-	r.Must("id", &id)
-	r.Must("mailboxIds", &boxes)
-	r.Get("keywords", &words)
-	r.Get("receivedAt", &received)
-	if err := r.End(); err != nil {
-		return nil, "", badProperties(err.Error(), slices.Sorted(maps.Keys(a))...)
-	}
-	n, _ := parseEmail(e.c.real(id))
-	from := e.s.email(n)
-	if from == nil {
-		return nil, "", notFound("message")
-	}
-	if words == nil {
-		is := keywords(from.flags)
-		words = &is
-	}
-	if received == nil {
-		received = &wire.UTCDate{Time: time.Unix(from.received, 0)}
-	}
-	f, err := e.c.filing(e.s, boxes, *words, received)
-	if err != nil {
-		return nil, "", err
-	}
-	m, err := e.c.s.cfg.Mailboxes.Message(e.c.ctx, e.c.account.ID, n)
-	if err != nil {
-		return nil, "", err
-	}
-	root, err := message.Decode(m.Summary)
-	if err != nil {
-		return nil, "", mail.Errorf(mail.Internal, "message %d: %w", n, err)
-	}
-	o, err := e.add(mail.AddMessage{Account: e.c.account.ID, Mailbox: f.mailbox, Body: mail.StoredBody{ID: m.Blob, Octets: m.Size - int64(len(m.Prefix))},
-		Prefix: m.Prefix, Summary: m.Summary, Flags: f.flags, Received: f.received.UTC(), CheckQuota: true, Thread: threadKeys(root.Facts())})
-	return o, emailID(n), err
+	return nil, wire.Errorf(wire.ErrInvalidArguments, "fromAccountId is another account than accountId; within one account, set mailboxIds")
 }
 
 // also makes another call in consequence of this one: its response follows (RFC 8620 5.4, RFC 8621 7.5).

@@ -35,7 +35,8 @@ func TestSession(t *testing.T) {
 		t.Fatal(resp.Status, err)
 	}
 	if s.Username != ann || s.APIURL != w.url+"/jmap/api" || s.Capabilities["urn:ietf:params:jmap:core"]["maxCallsInRequest"] != 7.0 ||
-		s.Accounts[w.vars["account"]].AccountCapabilities["urn:ietf:params:jmap:mail"]["maxMailboxesPerEmail"] != 1.0 ||
+		s.Accounts[w.vars["account"]].AccountCapabilities["urn:ietf:params:jmap:mail"]["maxMailboxesPerEmail"] != nil ||
+		s.Accounts[w.vars["account"]].AccountCapabilities["urn:ietf:params:jmap:submission"]["maxDelayedSend"] != 365*86400.0 ||
 		s.PrimaryAccounts["urn:ietf:params:jmap:mail"] != w.vars["account"] {
 		t.Errorf("session: %+v", s)
 	}

@@ -1,9 +1,7 @@
 package jmap
 
 import (
-	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -53,21 +51,16 @@ func (i *identity) object() object {
 // ownKey begins the keys of an account's notes.
 func (c *call) ownKey() string { return accountID(c.account.ID) + "/" }
 
-// notes lists the account's notes of a kind, and a state that changes with them.
-func (c *call) notes(ctx context.Context, kind string) (list []mail.Note, state string, err error) {
-	sum := sha256.New()
+// notes lists the account's notes of a kind.
+func (c *call) notes(kind string) (list []mail.Note, err error) {
 	q := mail.NoteQuery{Kind: kind, Prefix: c.ownKey(), Limit: 1000}
 	for {
-		page, err := c.s.cfg.Notes.Notes(ctx, q)
+		page, err := c.s.cfg.Notes.Notes(c.ctx, q)
 		if err != nil {
-			return nil, "", err
-		}
-		for _, n := range page {
-			fmt.Fprintf(sum, "%q %q\n", n.Key, n.Value)
+			return nil, err
 		}
 		if list = append(list, page...); len(page) < q.Limit || len(list) >= maxSubmissions {
-			const octets = 9
-			return list, hex.EncodeToString(sum.Sum(nil)[:octets]), nil
+			return list, nil
 		}
 		q.After = page[len(page)-1].Key
 	}
@@ -75,7 +68,11 @@ func (c *call) notes(ctx context.Context, kind string) (list []mail.Note, state 
 
 // identities lists the account's, the main one first.
 func (c *call) identities() ([]*identity, string, error) {
-	list, state, err := c.notes(c.ctx, kindIdentity)
+	state, err := c.state("Identity") // before what it is of: rather too old than too new
+	if err != nil {
+		return nil, "", err
+	}
+	list, err := c.notes(kindIdentity)
 	if err != nil {
 		return nil, "", err
 	}
@@ -118,29 +115,37 @@ func (c *call) identityGet() (any, error) {
 }
 
 // unchanged answers /changes of types of which no history is kept: nothing for the state there is, else cannotCalculateChanges.
-func (c *call) unchanged(state string) (any, error) {
-	var since string
-	var most *wire.Uint
-	r := wire.Reader{Args: c.args}
-	r.Must("sinceState", &since)
-	r.Get("maxChanges", &most)
-	if err := r.End(); err != nil {
-		return nil, invalid(err)
+func (c *call) unchanged(kind string) (any, error) {
+	a, err := c.sinceArgs()
+	if err != nil {
+		return nil, err
 	}
-	if since != state {
+	state, err := c.state(kind)
+	if err != nil {
+		return nil, err
+	}
+	if a.since != state {
 		return nil, wire.Errorf(wire.ErrCannotCalculate, "what changed since that state is not kept; get the objects again")
 	}
-	return object{"accountId": accountID(c.account.ID), "oldState": since, "newState": state, "hasMoreChanges": false,
+	return object{"accountId": accountID(c.account.ID), "oldState": a.since, "newState": state, "hasMoreChanges": false,
 		"created": []string{}, "updated": []string{}, "destroyed": []string{}}, nil
+}
+
+// state gives the state of a type of the account.
+func (c *call) state(kind string) (string, error) { return c.s.state(c.ctx, c.account.ID, kind) }
+
+// commitNotes changes what is kept in notes of a type that is told by its count.
+func (c *call) commitNotes(kind string, changes ...mail.Change) error {
+	_, err := c.s.cfg.Journal.Commit(c.ctx, mail.ChangeSet{Changes: append(changes, changeOf(c.account.ID, kind))})
+	if err == nil {
+		c.s.tell(c.account.ID)
+	}
+	return err
 }
 
 // identityChanges answers Identity/changes (RFC 8621 6.2).
 func (c *call) identityChanges() (any, error) {
-	_, state, err := c.identities()
-	if err != nil {
-		return nil, err
-	}
-	return c.unchanged(state)
+	return c.unchanged("Identity")
 }
 
 // identitySet answers Identity/set (RFC 8621 6.3).
@@ -201,7 +206,7 @@ func (c *call) identitySet() (any, error) {
 		case i.ID == mainIdentity:
 			err = wire.Errorf(wire.ErrForbidden, "the account's own identity cannot be deleted")
 		default:
-			_, err = c.s.cfg.Journal.Commit(c.ctx, mail.ChangeSet{Changes: []mail.Change{mail.RemoveNote{Kind: kindIdentity, Key: c.ownKey() + i.ID}}})
+			err = c.commitNotes("Identity", mail.RemoveNote{Kind: kindIdentity, Key: c.ownKey() + i.ID})
 		}
 		if err != nil {
 			out.notGone(c, id, err)
@@ -267,7 +272,7 @@ func (c *call) identityOf(i *identity, raw json.RawMessage, create bool) error {
 	if len(value) > mail.MaxNote {
 		return wire.Errorf(wire.ErrTooLarge, "an identity and its signatures have a mebioctet at most")
 	}
-	if _, err := c.s.cfg.Journal.Commit(c.ctx, mail.ChangeSet{Changes: []mail.Change{mail.PutNote{Note: mail.Note{Kind: kindIdentity, Key: c.ownKey() + is.ID, Value: value}}}}); err != nil {
+	if err := c.commitNotes("Identity", mail.PutNote{Note: mail.Note{Kind: kindIdentity, Key: c.ownKey() + is.ID, Account: c.account.ID, Value: value}}); err != nil {
 		return err
 	}
 	*i = is

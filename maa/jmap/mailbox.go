@@ -19,7 +19,7 @@ var roles = map[mail.SpecialUse]string{
 	mail.UseInbox: "inbox", mail.UseSent: "sent", mail.UseDrafts: "drafts", mail.UseJunk: "junk", mail.UseTrash: "trash", mail.UseArch: "archive",
 }
 
-// orders are the places of mailboxes with a role; all others come after them.
+// orders are the places of mailboxes that nobody has given one.
 var orders = map[mail.SpecialUse]int{
 	mail.UseInbox: 1, mail.UseDrafts: 2, mail.UseSent: 3, mail.UseArch: 4, mail.UseJunk: 5, mail.UseTrash: 6, mail.NoUse: 10,
 }
@@ -36,7 +36,11 @@ func (b *box) role() any {
 
 func (b *box) isInbox() bool { return b.Name == mail.Inbox || b.Use == mail.UseInbox }
 
+// order is its sortOrder. One that is 0 in the store has that of its role, so that lists have an order from the start.
 func (b *box) order() int {
+	if b.Sort > 0 {
+		return int(b.Sort)
+	}
 	if b.isInbox() {
 		return orders[mail.UseInbox]
 	}
@@ -102,31 +106,50 @@ func (c *call) mailboxGet() (any, error) {
 
 // mailboxChanges answers Mailbox/changes (RFC 8621 2.2): where counts alone have changed, it says so.
 func (c *call) mailboxChanges() (any, error) {
-	onlyCounts := true
-	find := func(s *snapshot, since uint64) []event {
-		list := boxEvents(s, since)
-		for _, b := range s.boxes {
-			if b.shaped > since {
-				onlyCounts = false
-			}
-		}
-		return list
-	}
-	return c.changes(find, func(_ *snapshot, _ uint64, resp object) {
+	return c.changes(changing{rememberedBoxes, recordedBoxes}, func(list []event, resp object) {
 		resp["updatedProperties"] = nil
-		if onlyCounts && len(resp["updated"].([]string)) > 0 {
+		updated := slices.DeleteFunc(slices.Clone(list), func(e event) bool { return e.created || e.removed })
+		if len(updated) > 0 && !slices.ContainsFunc(updated, func(e event) bool { return !e.counts }) {
 			resp["updatedProperties"] = []string{"totalEmails", "unreadEmails", "totalThreads", "unreadThreads"}
 		}
 	})
 }
 
-func boxEvents(s *snapshot, since uint64) (list []event) {
+func rememberedBoxes(s *snapshot, since uint64) (list []event) {
 	for _, b := range s.boxes {
-		if at := max(b.shaped, b.counted, b.created); at > since {
-			list = append(list, event{id: mailboxID(b.ID), at: at, created: b.created > since})
+		if b.created > since {
+			list = append(list, event{id: boxID(b), at: b.created, created: true})
+		} else if at := max(b.shaped, b.counted); at > since {
+			list = append(list, event{id: boxID(b), at: at, counts: b.shaped <= since})
 		}
 	}
 	return append(list, tombEvents(s.goneBoxes, since, func(id int64) string { return mailboxID(mail.MailboxID(id)) })...)
+}
+
+// recordedBoxes finds which mailboxes changed. A message that changed may have changed the counts of every mailbox that its thread is in, such as unreadThreads.
+func recordedBoxes(s *snapshot, ch *mail.Changes) (list []event) {
+	counted := map[mail.MailboxID]uint64{}
+	threads := map[mail.ThreadID]uint64{}
+	for _, e := range ch.Emails {
+		threads[e.Thread] = max(threads[e.Thread], e.ModSeq)
+	}
+	for id, at := range threads {
+		for _, e := range s.threadOf(id) {
+			for _, p := range e.places {
+				counted[p.mailbox] = max(counted[p.mailbox], at)
+			}
+		}
+	}
+	for _, b := range ch.Mailboxes {
+		if !b.New || !b.Gone {
+			list = append(list, event{id: mailboxID(b.Mailbox), at: max(b.ModSeq, counted[b.Mailbox]), created: b.New, removed: b.Gone, counts: b.Only})
+		}
+		delete(counted, b.Mailbox)
+	}
+	for id, at := range counted {
+		list = append(list, event{id: mailboxID(id), at: at, counts: true})
+	}
+	return list
 }
 
 // tombEvents are what is gone since a state and was there then.
@@ -282,18 +305,26 @@ func (c *call) mailboxQueryChanges() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	since, err := s.since(qc.since)
+	since, known, err := c.since(s, qc.since)
 	if err != nil {
 		return nil, err
 	}
+	var list []event
+	if known {
+		list = rememberedBoxes(s, since)
+	} else {
+		ch, now, err := c.history(s, since)
+		if err != nil {
+			return nil, err
+		}
+		s, list = now, recordedBoxes(now, &ch)
+	}
 	moved := map[string]bool{}
 	shaped := false
-	for _, b := range s.boxes {
-		shaped = shaped || max(b.shaped, b.created) > since
-	}
-	for _, t := range s.goneBoxes {
-		if t.died > since {
-			moved[mailboxID(mail.MailboxID(t.id))] = true
+	for _, e := range list {
+		shaped = shaped || !e.counts && !e.removed
+		if e.removed {
+			moved[e.id] = true
 		}
 	}
 	if shaped { // with trees, one name may move many

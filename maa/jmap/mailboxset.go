@@ -2,6 +2,7 @@ package jmap
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -44,7 +45,7 @@ func (c *call) mailboxSet() (any, error) {
 	}
 	m := &mailboxSetter{c: c, s: s, out: c.setResult(stateText(s.state))}
 	m.createAll(a.create)
-	for _, id := range slices.Sorted(maps.Keys(a.update)) {
+	for _, id := range updateOrder(a.update) {
 		if o, err := m.update(c.real(id), a.update[id], a.destroy); err != nil {
 			m.out.notChanged(c, id, err)
 		} else {
@@ -134,10 +135,11 @@ func (m *mailboxSetter) create(raw json.RawMessage) (string, object, error) {
 			return "", nil, err
 		}
 	}
-	if w.SortOrder != nil && int(*w.SortOrder) != orders[use] && *w.SortOrder != 0 {
-		return "", nil, badProperties(fixedOrder, "sortOrder")
-	}
 	rc, err := m.commit(mail.CreateMailbox{Account: m.c.account.ID, NewMailbox: mail.NewMailbox{Name: path, Use: use, Subscribed: w.Subscribed}})
+	if err == nil && w.SortOrder != nil && *w.SortOrder > 0 {
+		// Only what is there can be given an order. A crash between the two leaves a mailbox that stands where its role does.
+		_, err = m.commit(mail.UpdateMailbox{Account: m.c.account.ID, Mailbox: rc.Results[0].Mailbox, Use: use, Sort: uint32(*w.SortOrder)})
+	}
 	if err != nil {
 		if mail.Is(err, mail.Exists) {
 			err = badProperties(mail.Sentence(err), "name", "role")
@@ -150,14 +152,30 @@ func (m *mailboxSetter) create(raw json.RawMessage) (string, object, error) {
 	}
 	o := b.object(m.s)
 	for name := range a {
-		if name != "sortOrder" {
+		if name != "sortOrder" || w.SortOrder != nil && int(*w.SortOrder) == b.order() {
 			delete(o, name)
 		}
 	}
 	return mailboxID(b.ID), o, nil
 }
 
-const fixedOrder = "the order of mailboxes follows from their roles here; leave sortOrder out"
+// updateOrder is the order in which updates are made: first those that take a role away, so that another mailbox can get it in the same call.
+func updateOrder(update map[string]json.RawMessage) []string {
+	ids := slices.Sorted(maps.Keys(update))
+	slices.SortStableFunc(ids, func(a, b string) int { return leavesRole(update[b]) - leavesRole(update[a]) })
+	return ids
+}
+
+func leavesRole(raw json.RawMessage) int {
+	var w map[string]json.RawMessage
+	if json.Unmarshal(raw, &w) == nil && string(w["role"]) == "null" {
+		return 1
+	}
+	return 0
+}
+
+// maxSortOrder is the greatest sortOrder (RFC 8621 2).
+const maxSortOrder = 1<<31 - 1
 
 func useOf(role string) (mail.SpecialUse, error) {
 	for use, r := range roles {
@@ -193,6 +211,9 @@ func (m *mailboxSetter) read(a wire.Args, w *wish, create bool) error {
 			}
 		}
 		return badProperties(err.Error(), slices.Sorted(maps.Keys(a))...)
+	}
+	if w.SortOrder != nil && *w.SortOrder > maxSortOrder {
+		return badProperties("a sortOrder is below 2147483648", "sortOrder")
 	}
 	w.Name = norm.NFC.String(w.Name)
 	return nil
@@ -263,11 +284,10 @@ func (m *mailboxSetter) update(id string, raw json.RawMessage, destroy wire.IDs)
 		return nil, err
 	}
 	var changes []mail.Change
-	if _, ok := set["role"]; ok {
-		return nil, badProperties("a mailbox's role cannot be changed; make another with that role", "role")
-	}
-	if _, ok := set["sortOrder"]; ok {
-		return nil, badProperties(fixedOrder, "sortOrder")
+	if use, sort, err := shapeOf(b, set, &w); err != nil {
+		return nil, err
+	} else if use != b.Use || sort != b.Sort {
+		changes = append(changes, mail.UpdateMailbox{Account: m.c.account.ID, Mailbox: b.ID, Use: use, Sort: sort})
 	}
 	_, renamed := set["name"]
 	_, moved := set["parentId"]
@@ -288,10 +308,45 @@ func (m *mailboxSetter) update(id string, raw json.RawMessage, destroy wire.IDs)
 		return nil, nil
 	}
 	_, err = m.commit(changes...)
-	if mail.Is(err, mail.Exists) || mail.Is(err, mail.Invalid) {
-		err = badProperties(mail.Sentence(err), "name")
+	var refused *mail.ChangeError
+	if errors.As(err, &refused) && (mail.Is(err, mail.Exists) || mail.Is(err, mail.Invalid)) {
+		name := "name"
+		if _, ok := changes[refused.Index].(mail.UpdateMailbox); ok {
+			name = "role"
+		}
+		err = badProperties(mail.Sentence(err), name)
+	}
+	expected := b.order()
+	if set["sortOrder"] != nil && w.SortOrder != nil {
+		expected = int(*w.SortOrder)
+	}
+	if after := m.s.box(b.ID); err == nil && after != nil && after.order() != expected {
+		return object{"sortOrder": after.order()}, nil // without one of its own, it is that of the role
 	}
 	return nil, err
+}
+
+// shapeOf gives the use and the order that a patch leads to.
+func shapeOf(b *box, set wire.Args, w *wish) (use mail.SpecialUse, sort uint32, err error) {
+	use, sort = b.Use, b.Sort
+	if _, ok := set["role"]; ok {
+		switch {
+		case b.isInbox():
+			return use, sort, wire.Errorf(wire.ErrForbidden, "the inbox keeps its role")
+		case w.Role == nil:
+			use = mail.NoUse
+		default:
+			if use, err = useOf(*w.Role); err != nil {
+				return use, sort, err
+			}
+		}
+	}
+	if _, ok := set["sortOrder"]; ok {
+		if sort = 0; w.SortOrder != nil {
+			sort = uint32(*w.SortOrder)
+		}
+	}
+	return use, sort, nil
 }
 
 // destroyAll deletes mailboxes, children before parents.

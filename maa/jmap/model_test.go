@@ -50,7 +50,7 @@ func (w *world) step(t *testing.T, rt *rapid.T, n int) {
 			all = append(all, p)
 		}
 	}
-	act := rapid.SampledFrom([]string{"add", "flag", "jflag", "move", "jmove", "copy", "expunge", "jdestroy", "mailbox", "jmailbox", "drop", "jdrop", "rename"}).Draw(rt, "act")
+	act := rapid.SampledFrom([]string{"add", "flag", "jflag", "move", "jmove", "jplace", "copy", "expunge", "jdestroy", "mailbox", "jmailbox", "drop", "jdrop", "rename"}).Draw(rt, "act")
 	id := w.IDs[ann]
 	if act == "add" || len(all) == 0 {
 		refs := ""
@@ -87,6 +87,14 @@ func (w *world) step(t *testing.T, rt *rapid.T, n int) {
 		w.Do(t, mail.MoveMessages{Account: id, From: p.Mailbox, To: boxes[to], UIDs: at, Saved: town.Epoch})
 	case "jmove":
 		w.set(t, "Email/set", map[string]any{"update": map[string]any{email: map[string]any{"mailboxIds": map[string]any{"F" + itoa(int64(boxes[to])): true}}}})
+	case "jplace":
+		var v any
+		if in := w.get1(t, email)["mailboxIds"].(map[string]any); on || len(in) > 1 && in["F"+itoa(int64(boxes[to]))] == true {
+			if on {
+				v = true
+			}
+			w.set(t, "Email/set", map[string]any{"update": map[string]any{email: map[string]any{"mailboxIds/F" + itoa(int64(boxes[to])): v}}})
+		}
 	case "copy":
 		w.Do(t, mail.CopyMessages{Account: id, From: p.Mailbox, To: boxes[to], UIDs: at, Saved: town.Epoch})
 	case "expunge":
@@ -110,6 +118,16 @@ func (w *world) step(t *testing.T, rt *rapid.T, n int) {
 			w.call(t, "Mailbox/set", map[string]any{"destroy": []string{"F" + itoa(int64(boxes[name]))}, "onDestroyRemoveEmails": true}) // not while one is below it
 		}
 	}
+}
+
+// get1 gets one Email.
+func (w *world) get1(t *testing.T, id string) map[string]any {
+	t.Helper()
+	list := w.must(t, "Email/get", map[string]any{"ids": []string{id}, "properties": []string{"mailboxIds"}})["list"].([]any)
+	if len(list) != 1 {
+		t.Fatalf("%s is not there", id)
+	}
+	return list[0].(map[string]any)
 }
 
 // set makes a /set in which nothing may fail.
@@ -257,7 +275,11 @@ func (f *follower) compareStore(t *testing.T, rt *rapid.T, mails map[string]any)
 			}
 		}
 	}
-	if n != len(mails) {
-		rt.Fatalf("%d messages, %d placements", len(mails), n)
+	placed := 0
+	for _, m := range mails {
+		placed += len(m.(map[string]any)["mailboxIds"].(map[string]any))
+	}
+	if n != placed {
+		rt.Fatalf("%d places of messages, %d placements", placed, n)
 	}
 }

@@ -47,16 +47,36 @@ func (c *call) quotaGet() (any, error) {
 
 // quotaChanges answers Quota/changes (RFC 9425 4.3): with any change of the account, what is used may be another.
 func (c *call) quotaChanges() (any, error) {
-	_, _, err := c.quotas()
+	a, err := c.sinceArgs()
 	if err != nil {
 		return nil, err
 	}
-	return c.changes(func(s *snapshot, since uint64) []event {
-		if a, err := c.s.cfg.Accounts.Account(c.ctx, c.account.ID); err != nil || a.Quota == 0 || s.state == since {
-			return nil
-		}
-		return []event{{id: quotaID(s.account), at: s.state}}
-	}, func(_ *snapshot, _ uint64, resp object) { resp["updatedProperties"] = []string{"used"} })
+	list, state, err := c.quotas()
+	if err != nil {
+		return nil, err
+	}
+	changed, err := quotaChanged(a.since, state)
+	if err != nil {
+		return nil, err
+	}
+	updated, destroyed := []string{}, []string{}
+	switch id := quotaID(c.account.ID); {
+	case changed && len(list) > 0:
+		updated = append(updated, id)
+	case changed: // there may have been one
+		destroyed = append(destroyed, id)
+	}
+	return object{"accountId": accountID(c.account.ID), "oldState": a.since, "newState": state, "hasMoreChanges": false,
+		"created": []string{}, "updated": updated, "destroyed": destroyed, "updatedProperties": nil}, nil
+}
+
+// quotaChanged reports whether something changed since a state. Nothing need be remembered for it.
+func quotaChanged(since, state string) (bool, error) {
+	from, ok := parseState(since)
+	if now, _ := parseState(state); !ok || from > now {
+		return false, forgotten()
+	}
+	return since != state, nil
 }
 
 // quotaQuery answers Quota/query (RFC 9425 4.4).
@@ -113,19 +133,16 @@ func (c *call) quotaQueryChanges() (any, error) {
 	if err := r.End(); err != nil {
 		return nil, invalid(err)
 	}
-	s, err := c.snap()
-	if err != nil {
-		return nil, err
-	}
-	if _, err := s.since(qc.since); err != nil {
-		return nil, err
-	}
 	list, state, err := c.quotaResults(raw, sort)
 	if err != nil {
 		return nil, err
 	}
 	moved := map[string]bool{}
-	if qc.since != state {
+	changed, err := quotaChanged(qc.since, state)
+	if err != nil {
+		return nil, err
+	}
+	if changed {
 		moved[quotaID(c.account.ID)] = true
 	}
 	return requeried(c, &qc, state, list, func(o object) string { return o["id"].(string) }, moved)

@@ -154,7 +154,7 @@ func (r *refresher) shape(list []mail.Mailbox, first bool) []*box {
 		switch {
 		case was == nil:
 			b.created, b.shaped = r.next.state, r.next.state
-		case was.Name != m.Name || was.Use != m.Use || was.Subscribed != m.Subscribed || was.parent != b.parent:
+		case was.Name != m.Name || was.Use != m.Use || was.Sort != m.Sort || was.Subscribed != m.Subscribed || was.parent != b.parent:
 			b.created, b.shaped, b.counted = was.created, r.next.state, was.counted
 		default:
 			b.created, b.shaped, b.counted = was.created, was.shaped, was.counted

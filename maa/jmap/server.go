@@ -69,7 +69,7 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Config is what a server works with. All but Search, Session, Clock, Limits, Prefix and Log must be set; without Submit, Senders, Queue, Trail and
+// Config is what a server works with. All but History, Search, Session, Clock, Limits, Prefix and Log must be set; without Submit, Senders, Queue, Trail and
 // Notes nothing can be sent, and the session says so.
 type Config struct {
 	Mailboxes mail.Mailboxes
@@ -78,6 +78,7 @@ type Config struct {
 	Bus       mail.Bus
 	Accounts  Accounts
 	Login     Login
+	History   mail.History  // tells changes that snapshots do not go back to; nil: those are not told
 	Search    mail.Searcher // narrows searches for texts; nil: messages are read
 
 	Submit  mail.Submitter
@@ -103,6 +104,7 @@ type Server struct {
 	accounts *accounts
 	uploads  *uploads
 	previews *previews
+	held     chan struct{}   // has one when a message was taken that is to be sent later
 	stop     context.Context //nolint:containedctx // ends with the server
 	end      context.CancelFunc
 }
@@ -117,7 +119,8 @@ func New(cfg Config) *Server {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, accounts: newAccounts(cfg.Mailboxes, cfg.Accounts, cfg.Limits.Snapshots), uploads: newUploads(cfg.Limits.UploadsHeld), previews: newPreviews()}
+	s := &Server{cfg: cfg, accounts: newAccounts(cfg.Mailboxes, cfg.Accounts, cfg.Limits.Snapshots), uploads: newUploads(cfg.Limits.UploadsHeld), previews: newPreviews(),
+		held: make(chan struct{}, 1)}
 	s.stop, s.end = context.WithCancel(context.Background())
 	return s
 }

@@ -48,7 +48,7 @@ func newWorld(t testing.TB, change func(*jmap.Config)) *world {
 	w.Do(t, mail.CreateMailbox{Account: w.IDs[ann], NewMailbox: mail.NewMailbox{Name: "Drafts", Use: mail.UseDrafts}},
 		mail.CreateMailbox{Account: w.IDs[ann], NewMailbox: mail.NewMailbox{Name: "Trash", Use: mail.UseTrash}})
 	cfg := jmap.Config{
-		Mailboxes: w.Store, Journal: w, Blobs: w.Store, Bus: w.bus, Accounts: w.Store, Login: w.Auth,
+		Mailboxes: w.Store, Journal: w, Blobs: w.Store, Bus: w.bus, Accounts: w.Store, Login: w.Auth, History: w.Store,
 		Search:  search.New(search.Config{Store: w.Store, Mailboxes: w.Store, Blobs: w.Store}),
 		Submit:  &msa.Agent{Intake: w.Intake, Resolver: w.People, Senders: w.People, Accounts: w.Store, Clock: mail.SystemClock{}, Log: w.Log},
 		Senders: w.People, Queue: w.Store, Trail: w.Store, Notes: w.Store, CleartextAuth: true, Log: w.Log,

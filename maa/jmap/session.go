@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/postrider/postrider/infra/web"
 	wire "github.com/postrider/postrider/proto/jmap"
@@ -52,7 +53,7 @@ func (s *Server) serveSession(v *visit) {
 	base := origin(v.r) + s.cfg.Prefix
 	of := object{
 		wire.CapabilityCore: object{},
-		capMail: object{"maxMailboxesPerEmail": 1, "maxMailboxDepth": maxDepth, "maxSizeMailboxName": maxName, "maxSizeAttachmentsPerEmail": l.Upload,
+		capMail: object{"maxMailboxesPerEmail": nil, "maxMailboxDepth": maxDepth, "maxSizeMailboxName": maxName, "maxSizeAttachmentsPerEmail": l.Upload,
 			"emailQuerySortOptions": sorts, "mayCreateTopLevelMailbox": true},
 		capQuota: object{},
 		capBlob: object{"maxSizeBlobSet": maxBlobSet, "maxDataSources": maxSources, "supportedTypeNames": []string{"Mailbox", "Thread", "Email"},
@@ -66,7 +67,7 @@ func (s *Server) serveSession(v *visit) {
 		capMail: object{}, capQuota: object{}, capBlob: object{},
 	}
 	if s.sends() {
-		of[capSubmission] = object{"maxDelayedSend": 0, "submissionExtensions": object{}}
+		of[capSubmission] = object{"maxDelayedSend": int64(maxDelay / time.Second), "submissionExtensions": object{"FUTURERELEASE": futureRelease(s.cfg.Clock.Now())}}
 		offered[capSubmission] = object{}
 		primary[capSubmission] = id
 	}

@@ -1,7 +1,6 @@
 package jmap
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -81,86 +80,6 @@ func (r *got) add(g *getArgs, o object) {
 		}
 	}
 	r.List = append(r.List, o)
-}
-
-// event is what happened to one object.
-type event struct {
-	id               string
-	at               uint64 // when
-	created, removed bool
-}
-
-// changes answers every /changes (RFC 8620 5.2). find gives what happened after a state.
-func (c *call) changes(find func(s *snapshot, since uint64) []event, more func(s *snapshot, since uint64, resp object)) (any, error) {
-	var since string
-	var most *wire.Uint
-	r := wire.Reader{Args: c.args}
-	r.Must("sinceState", &since)
-	r.Get("maxChanges", &most)
-	if err := r.End(); err != nil {
-		return nil, invalid(err)
-	}
-	if most != nil && *most == 0 {
-		return nil, wire.Errorf(wire.ErrInvalidArguments, "maxChanges is above 0, or left out")
-	}
-	s, err := c.snap()
-	if err != nil {
-		return nil, err
-	}
-	from, err := s.since(since)
-	if err != nil {
-		return nil, err
-	}
-	limit := c.s.cfg.Limits.Query
-	if most != nil {
-		limit = min(limit, int(*most))
-	}
-	list, upto, cut, err := firstOf(find(s, from), s.state, limit)
-	if err != nil {
-		return nil, err
-	}
-	resp := object{"accountId": accountID(c.account.ID), "oldState": since, "newState": stateText(upto), "hasMoreChanges": cut}
-	created, updated, destroyed := []string{}, []string{}, []string{}
-	for _, e := range list {
-		switch {
-		case e.removed:
-			destroyed = append(destroyed, e.id)
-		case e.created:
-			created = append(created, e.id)
-		default:
-			updated = append(updated, e.id)
-		}
-	}
-	resp["created"], resp["updated"], resp["destroyed"] = created, updated, destroyed
-	if more != nil {
-		more(s, from, resp)
-	}
-	return resp, nil
-}
-
-// since reads a state of a client. What this snapshot cannot tell the changes from is cannotCalculateChanges.
-func (s *snapshot) since(state string) (uint64, error) {
-	n, ok := parseState(state)
-	if !ok || n < s.base || n > s.state {
-		return 0, wire.Errorf(wire.ErrCannotCalculate, "what changed since that state is not known any more; get the objects again")
-	}
-	return n, nil
-}
-
-// firstOf cuts events down to the first so many, at a state between two changes.
-func firstOf(list []event, state uint64, limit int) (_ []event, upto uint64, cut bool, err error) {
-	slices.SortFunc(list, func(a, b event) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.id, b.id)) })
-	if len(list) <= limit {
-		return list, state, false, nil
-	}
-	n := limit
-	for n > 0 && list[n-1].at == list[n].at {
-		n--
-	}
-	if n == 0 {
-		return nil, 0, false, wire.Errorf(wire.ErrCannotCalculate, "one change touched more objects than maxChanges; ask for more of them, or get the objects again")
-	}
-	return list[:n], list[n-1].at, true, nil
 }
 
 // page is the part of a query that is asked for (RFC 8620 5.5).

@@ -19,16 +19,23 @@ const (
 	maxSubmissions = 20_000
 )
 
-// submission is a message that was handed over to be sent (RFC 8621 7). What became of it, the queue and the trail say.
+// submission is a message that was handed over to be sent, or is to be (RFC 8621 7). What becomes of it then, the queue and the trail say.
 type submission struct {
-	ID       string       `json:"-"`
-	Identity string       `json:"identityId"`
-	Email    string       `json:"emailId"`
-	Thread   string       `json:"threadId"`
-	Envelope wireEnvelope `json:"envelope"`
-	SendAt   time.Time    `json:"sendAt"`
-	Trace    mail.TraceID `json:"trace"`
-	Canceled bool         `json:"canceled,omitempty"`
+	ID        string       `json:"-"`
+	Identity  string       `json:"identityId"`
+	Email     string       `json:"emailId"`
+	Thread    string       `json:"threadId"`
+	Envelope  wireEnvelope `json:"envelope"`
+	SendAt    time.Time    `json:"sendAt"`
+	Handed    time.Time    `json:"handed,omitzero"`     // when it was handed over
+	MessageID string       `json:"messageId,omitempty"` // by which its trace is found, where Trace is not known
+	Trace     mail.TraceID `json:"trace,omitempty"`
+	Later     string       `json:"later,omitempty"` // the key of the note that sends it; "" when none does
+	Canceled  bool         `json:"canceled,omitempty"`
+	Refused   bool         `json:"refused,omitempty"` // for good, when it was to be sent
+	Reply     string       `json:"reply,omitempty"`   // why it is not sent, or not yet, as an SMTP reply
+
+	kept []byte // its note's value, as it was read
 }
 
 // wireEnvelope is an Envelope (RFC 8621 7).
@@ -46,18 +53,46 @@ var submissionProps = []string{"id", "identityId", "emailId", "threadId", "envel
 
 // submissions lists the account's, the oldest first.
 func (c *call) submissions() ([]*submission, string, error) {
-	list, state, err := c.notes(c.ctx, kindSubmission)
+	state, err := c.state("EmailSubmission") // before what it is of: rather too old than too new
+	if err != nil {
+		return nil, "", err
+	}
+	list, err := c.notes(kindSubmission)
 	if err != nil {
 		return nil, "", err
 	}
 	var out []*submission
 	for _, n := range list {
-		s := &submission{ID: strings.TrimPrefix(n.Key, c.ownKey())}
-		if json.Unmarshal(n.Value, s) == nil {
+		if s := readSubmission(n); s != nil {
 			out = append(out, s)
 		}
 	}
 	return out, state, nil
+}
+
+// readSubmission reads a note; nil for one of a later version.
+func readSubmission(n mail.Note) *submission {
+	_, id, _ := strings.Cut(n.Key, "/")
+	s := &submission{ID: id, kept: n.Value}
+	if json.Unmarshal(n.Value, s) != nil {
+		return nil
+	}
+	return s
+}
+
+// keep makes the change that writes a submission, on condition that nobody has changed it since it was read.
+func (s *submission) keep(account mail.AccountID) (mail.Change, error) {
+	value, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	put := mail.PutNote{If: mail.NoteAbsent, Note: mail.Note{Kind: kindSubmission, Key: accountID(account) + "/" + s.ID, Account: account, Value: value,
+		Expires: s.SendAt.Add(submissionLife)}}
+	if s.kept != nil {
+		put.If, put.Was = mail.NoteIs, s.kept
+	}
+	s.kept = value
+	return put, nil
 }
 
 // fate is what the queue and the trail say of a submission.
@@ -67,17 +102,44 @@ type fate struct {
 	queue    mail.QueueID
 }
 
-// fate finds out. It is final as soon as one recipient has the message, or an attempt runs: then it cannot be taken back (RFC 8621 7).
-func (c *call) fate(s *submission) (f fate, err error) {
-	f.delivery = map[string]object{}
-	for _, to := range s.Envelope.RcptTo {
-		f.delivery[to.Email] = object{"smtpReply": "250 2.0.0 queued", "delivered": "queued", "displayed": "unknown"}
+// fate finds out. It is final as soon as one recipient has the message, or an attempt runs: then it cannot be taken back (RFC 8621 7). One that is to be
+// sent later is canceled, too, by its message being destroyed.
+func (c *call) fate(s *submission) (fate, error) {
+	switch {
+	case s.Canceled:
+		return s.unsent("canceled", "no", cmp.Or(s.Reply, replyCanceled)), nil
+	case s.Refused:
+		return s.unsent("final", "no", s.Reply), nil
+	case s.Later != "":
+		snap, err := c.snap()
+		if err != nil {
+			return fate{}, err
+		}
+		if n, _ := parseEmail(s.Email); snap.email(n) == nil {
+			return s.unsent("canceled", "no", replyDestroyed), nil
+		}
+		return s.unsent("pending", "queued", cmp.Or(s.Reply, "250 2.0.0 held until "+wire.FormatUTC(s.SendAt))), nil
 	}
-	queued, err := c.queued(s)
+	return c.fateOfSent(s)
+}
+
+// unsent is the fate of what was not handed over.
+func (s *submission) unsent(undo, delivered, reply string) fate {
+	f := fate{undo: undo, delivery: map[string]object{}}
+	for _, to := range s.Envelope.RcptTo {
+		f.delivery[to.Email] = object{"smtpReply": reply, "delivered": delivered, "displayed": "unknown"}
+	}
+	return f
+}
+
+// fateOfSent is what the trail and the queue say.
+func (c *call) fateOfSent(s *submission) (fate, error) {
+	f := s.unsent("final", "queued", "250 2.0.0 queued")
+	events, err := c.trail(s)
 	if err != nil {
 		return f, err
 	}
-	events, err := c.s.cfg.Trail.Events(c.ctx, mail.TrailQuery{Trace: s.Trace})
+	queued, err := c.queued(s)
 	if err != nil {
 		return f, err
 	}
@@ -95,15 +157,31 @@ func (c *call) fate(s *submission) (f fate, err error) {
 			o["smtpReply"] = replyOf(e)
 		}
 	}
-	f.undo = "final"
-	switch {
-	case s.Canceled:
-		f.undo = "canceled"
-	case queued != nil && !handedOn && !slices.ContainsFunc(queued.Recipients, func(r mail.QueuedRecipient) bool { return r.Lease != mail.Lease{} }) &&
-		len(queued.Recipients) == len(s.Envelope.RcptTo):
+	now := c.s.cfg.Clock.Now()
+	if queued != nil && !handedOn && len(queued.Recipients) == len(s.Envelope.RcptTo) &&
+		!slices.ContainsFunc(queued.Recipients, func(r mail.QueuedRecipient) bool { return r.Lease.Until.After(now) }) {
 		f.undo, f.queue = "pending", queued.ID
 	}
 	return f, nil
+}
+
+// trail lists the events of a submission. Where a crash came before its trace could be noted, it is that of the message's first passage since.
+func (c *call) trail(s *submission) ([]mail.Event, error) {
+	if s.Trace != "" {
+		return c.s.cfg.Trail.Events(c.ctx, mail.TrailQuery{Trace: s.Trace})
+	}
+	if s.MessageID == "" {
+		return nil, nil
+	}
+	events, err := c.s.cfg.Trail.Events(c.ctx, mail.TrailQuery{MessageID: s.MessageID})
+	i := slices.IndexFunc(events, func(e mail.Event) bool {
+		return e.Outcome == mail.Accepted && e.Account == c.account.ID && !e.At.Before(s.Handed)
+	})
+	if err != nil || i < 0 {
+		return nil, err
+	}
+	s.Trace = events[i].Trace
+	return slices.DeleteFunc(events, func(e mail.Event) bool { return e.Trace != s.Trace }), nil
 }
 
 // replyOf is an SMTP reply for an event: the remote's own words, where they are one.
@@ -122,20 +200,14 @@ func replyOf(e mail.Event) string {
 
 // queued finds the queue's entry of a submission; nil when there is none.
 func (c *call) queued(s *submission) (*mail.Queued, error) {
-	f := mail.QueueFilter{Address: mail.Path(s.Envelope.MailFrom.Email)}
-	if f.Address == "" && len(s.Envelope.RcptTo) > 0 {
-		f.Address = mail.Path(s.Envelope.RcptTo[0].Email)
+	if s.Trace == "" {
+		return nil, nil //nolint:nilnil // it was never taken
 	}
-	list, err := c.s.cfg.Queue.Queued(c.ctx, f)
-	if err != nil {
+	list, err := c.s.cfg.Queue.Queued(c.ctx, mail.QueueFilter{Trace: s.Trace, Limit: 1})
+	if err != nil || len(list) == 0 {
 		return nil, err
 	}
-	for i := range list {
-		if list[i].Trace == s.Trace {
-			return &list[i], nil
-		}
-	}
-	return nil, nil //nolint:nilnil // it left the queue
+	return &list[0], nil
 }
 
 func (c *call) submissionObject(s *submission, g *getArgs) (object, error) {
@@ -184,13 +256,7 @@ func (c *call) submissionGet() (any, error) {
 }
 
 // submissionChanges answers EmailSubmission/changes (RFC 8621 7.2).
-func (c *call) submissionChanges() (any, error) {
-	_, state, err := c.submissions()
-	if err != nil {
-		return nil, err
-	}
-	return c.unchanged(state)
-}
+func (c *call) submissionChanges() (any, error) { return c.unchanged("EmailSubmission") }
 
 // submissionCond is a condition of EmailSubmission/query (RFC 8621 7.3).
 type submissionCond struct {

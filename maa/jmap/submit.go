@@ -3,9 +3,11 @@ package jmap
 import (
 	"encoding/json"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/proto/addr"
@@ -35,7 +37,7 @@ func (c *call) submissionSet() (any, error) {
 	out := c.setResult(state)
 	done := map[string]string{} // submissions that went well, by id and "#creation id", and their emails
 	for _, key := range slices.Sorted(maps.Keys(a.create)) {
-		s, err := c.submit(a.create[key])
+		s, err := c.submit(a.create[key], list)
 		if err != nil {
 			out.notMade(c, key, err)
 			continue
@@ -53,7 +55,7 @@ func (c *call) submissionSet() (any, error) {
 		s := findSubmission(list, c.real(id))
 		err := error(notFound("submission"))
 		if s != nil {
-			err = c.undo(s, a.update[id])
+			err = c.undo(s.ID, a.update[id])
 		}
 		if err != nil {
 			out.notChanged(c, id, err)
@@ -65,8 +67,8 @@ func (c *call) submissionSet() (any, error) {
 	for _, id := range a.destroy {
 		s := findSubmission(list, c.real(id))
 		err := error(notFound("submission"))
-		if s != nil { // what was sent stays sent (RFC 8621 7.5)
-			_, err = c.s.cfg.Journal.Commit(c.ctx, mail.ChangeSet{Changes: []mail.Change{mail.RemoveNote{Kind: kindSubmission, Key: c.ownKey() + s.ID}}})
+		if s != nil { // what was sent stays sent, and what is to be sent is (RFC 8621 7.5)
+			err = c.commitNotes("EmailSubmission", mail.RemoveNote{Kind: kindSubmission, Key: c.ownKey() + s.ID})
 		}
 		if err != nil {
 			out.notGone(c, id, err)
@@ -108,8 +110,8 @@ func (c *call) afterwards(done map[string]string, onUpdate map[string]json.RawMe
 	}
 }
 
-// submit sends a message.
-func (c *call) submit(raw json.RawMessage) (*submission, error) {
+// submit sends a message, or has it sent later. before are the account's submissions.
+func (c *call) submit(raw json.RawMessage, before []*submission) (*submission, error) {
 	a, err := decodeObject(raw)
 	if err != nil {
 		return nil, err
@@ -144,6 +146,21 @@ func (c *call) submit(raw json.RawMessage) (*submission, error) {
 	defer src.close()
 	if s.Envelope, err = envelope(env, src.root.Envelope, who); err != nil {
 		return nil, err
+	}
+	may, err := c.s.cfg.Senders.MayUse(c.ctx, c.account.ID, mail.Path(s.Envelope.MailFrom.Email))
+	if err != nil {
+		return nil, err
+	}
+	if !may {
+		return nil, wire.Errorf(wire.ErrForbiddenMailFrom, s.Envelope.MailFrom.Email+" does not belong to "+string(c.account.Address))
+	}
+	now := c.s.cfg.Clock.Now().UTC()
+	if s.SendAt, err = sendAt(s.Envelope.MailFrom.Parameters, now); err != nil {
+		return nil, err
+	}
+	s.ID = "S" + string(mail.NewTraceID(now, rand.Uint32())) // so that they are listed by time
+	if s.SendAt.After(now) {
+		return s, c.hold(s, before)
 	}
 	return s, c.send(s, src)
 }
@@ -193,7 +210,7 @@ func envelope(given *wireEnvelope, says *message.Envelope, who *identity) (e wir
 	var to []wireAddress
 	for _, a := range e.RcptTo {
 		if len(a.Parameters) > 0 {
-			return e, badProperties("no SMTP parameters are taken here", "envelope")
+			return e, badProperties("no SMTP parameters of recipients are taken here", "envelope")
 		}
 		p, err := addr.Parse(a.Email)
 		if err != nil {
@@ -211,9 +228,6 @@ func envelope(given *wireEnvelope, says *message.Envelope, who *identity) (e wir
 		return wireEnvelope{}, e
 	}
 	e.RcptTo = to
-	if len(e.MailFrom.Parameters) > 0 {
-		return e, badProperties("no SMTP parameters are taken here; messages are not held back", "envelope")
-	}
 	from, err := addr.Parse(e.MailFrom.Email)
 	if err != nil {
 		return e, wire.Errorf(wire.ErrForbiddenMailFrom, "the sender is no mail address")
@@ -222,50 +236,28 @@ func envelope(given *wireEnvelope, says *message.Envelope, who *identity) (e wir
 	return e, nil
 }
 
-// send hands the message to the submitter and remembers that. What we added in front of a message that came in does not go out again.
+// send hands the message to the submitter; that it was sent is remembered in the same commit.
 func (c *call) send(s *submission, src *source) error {
-	may, err := c.s.cfg.Senders.MayUse(c.ctx, c.account.ID, mail.Path(s.Envelope.MailFrom.Email))
+	s.Handed = s.SendAt.Truncate(time.Second)
+	o := outgoing{s: c.s, account: c.account.ID, sub: s, env: s.Envelope, peer: c.peer()}
+	kept, err := o.message(src, time.Time{})
 	if err != nil {
 		return err
 	}
-	if !may {
-		return wire.Errorf(wire.ErrForbiddenMailFrom, s.Envelope.MailFrom.Email+" does not belong to "+string(c.account.Address))
-	}
-	body, err := src.section(0, -1)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	env := mail.Envelope{From: mail.Path(s.Envelope.MailFrom.Email), Body: mail.Body8Bit}
-	for _, to := range s.Envelope.RcptTo {
-		env.To = append(env.To, mail.Path(to.Email))
-	}
-	host, _, err := net.SplitHostPort(c.r.RemoteAddr)
-	if err != nil {
-		host = c.r.RemoteAddr
-	}
-	s.SendAt = c.s.cfg.Clock.Now().UTC()
-	s.Trace, err = c.s.cfg.Submit.Submit(c.ctx, mail.Submission{Account: c.account.ID, Envelope: env, Peer: "[" + host + "]", With: "HTTP", Body: body})
-	if err != nil {
+	defer o.body.Close()
+	if err := o.submit(c.ctx, kept); err != nil {
 		return sendError(err)
-	}
-	s.ID = "S" + string(s.Trace)
-	if err := c.remember(s); err != nil {
-		// It is sent: to say that it is not would have it sent twice.
-		c.s.cfg.Log.Error("submission not remembered", "role", "maa/jmap", "account", string(c.account.Address), "trace", string(s.Trace), "error", err)
 	}
 	return nil
 }
 
-// remember keeps a submission.
-func (c *call) remember(s *submission, more ...mail.Change) error {
-	value, err := json.Marshal(s)
+// peer is the client's address for Received and the trail.
+func (c *call) peer() string {
+	host, _, err := net.SplitHostPort(c.r.RemoteAddr)
 	if err != nil {
-		return err
+		host = c.r.RemoteAddr
 	}
-	note := mail.PutNote{Note: mail.Note{Kind: kindSubmission, Key: c.ownKey() + s.ID, Value: value, Expires: s.SendAt.Add(submissionLife)}}
-	_, err = c.s.cfg.Journal.Commit(c.ctx, mail.ChangeSet{Changes: append(more, note)})
-	return err
+	return "[" + host + "]"
 }
 
 // sendError is why a message was not taken (RFC 8621 7.5).
@@ -280,7 +272,7 @@ func sendError(err error) error {
 }
 
 // undo takes a message back that still waits (RFC 8621 7.5).
-func (c *call) undo(s *submission, raw json.RawMessage) error {
+func (c *call) undo(id string, raw json.RawMessage) error {
 	patch, err := wire.ParsePatch(raw)
 	if err != nil {
 		return wire.Errorf(wire.ErrInvalidPatch, err.Error())
@@ -293,22 +285,50 @@ func (c *call) undo(s *submission, raw json.RawMessage) error {
 	if patch["undoStatus"] != "canceled" {
 		return badProperties("undoStatus can be set to canceled", "undoStatus")
 	}
-	f, err := c.fate(s)
-	switch {
-	case err != nil:
-		return err
-	case f.undo == "canceled":
-		return nil
-	case f.undo != "pending":
-		return wire.Errorf(wire.ErrCannotUnsend, "the message is on its way already")
-	}
-	s.Canceled = true
-	err = c.remember(s, mail.QueueAct{Queue: f.queue, Act: mail.ActDelete, Now: c.s.cfg.Clock.Now()})
-	if err != nil {
-		s.Canceled = false
+	const tries = 3 // while it is tried and put off, its notes change
+	for range tries {
+		n, err := c.s.cfg.Notes.Note(c.ctx, kindSubmission, c.ownKey()+id)
 		if mail.Is(err, mail.NotFound) {
+			return notFound("submission")
+		}
+		if err != nil {
+			return err
+		}
+		s := readSubmission(n)
+		if s == nil {
+			return notFound("submission")
+		}
+		f, err := c.fate(s)
+		switch {
+		case err != nil:
+			return err
+		case s.Canceled:
+			return nil
+		case f.undo == "final":
 			return wire.Errorf(wire.ErrCannotUnsend, "the message is on its way already")
 		}
+		err = c.cancel(s, f)
+		if !mail.Is(err, mail.Conflict) && !mail.Is(err, mail.NotFound) {
+			return err
+		}
 	}
-	return err
+	return wire.Errorf(wire.ErrCannotUnsend, "the message is on its way already")
+}
+
+// cancel stops what sends a message, and notes it, in one commit: NotFound or Conflict when that is over, or runs.
+func (c *call) cancel(s *submission, f fate) error {
+	var stop mail.Change = mail.QueueAct{Queue: f.queue, Act: mail.ActDelete, Now: c.s.cfg.Clock.Now(), Unleased: true}
+	if s.Later != "" {
+		n, err := c.s.cfg.Notes.Note(c.ctx, kindLater, s.Later)
+		if err != nil {
+			return err
+		}
+		stop = mail.RemoveNote{Kind: kindLater, Key: n.Key, If: mail.NoteIs, Was: n.Value}
+	}
+	s.Canceled, s.Later, s.Reply = true, "", ""
+	kept, err := s.keep(c.account.ID)
+	if err != nil {
+		return err
+	}
+	return c.commitNotes("EmailSubmission", stop, kept)
 }

@@ -1,6 +1,8 @@
 package jmap
 
 import (
+	"slices"
+
 	"github.com/postrider/postrider/mail"
 	wire "github.com/postrider/postrider/proto/jmap"
 )
@@ -37,24 +39,66 @@ func (c *call) threadGet() (any, error) {
 
 // threadChanges answers Thread/changes (RFC 8621 3.2).
 func (c *call) threadChanges() (any, error) {
-	return c.changes(func(s *snapshot, since uint64) (list []event) {
+	return c.changes(changing{remembered: func(s *snapshot, since uint64) (list []event) {
 		for id, m := range s.threads {
-			if m.changed > since {
-				list = append(list, event{id: threadID(id), at: m.changed, created: m.created > since})
+			if m.created > since {
+				list = append(list, event{id: threadID(id), at: m.created, created: true})
+			} else if m.changed > since {
+				list = append(list, event{id: threadID(id), at: m.changed})
 			}
 		}
 		return append(list, tombEvents(s.goneThreads, since, func(id int64) string { return threadID(mail.ThreadID(id)) })...)
-	}, nil)
+	}, recorded: recordedThreads}, nil)
+}
+
+// recordedThreads finds which threads have other messages than they had. One was there when a message of it was.
+func recordedThreads(s *snapshot, ch *mail.Changes) (list []event) {
+	type mark struct {
+		at  uint64
+		was bool // it was there
+	}
+	fresh := map[mail.EmailID]bool{}
+	marks := map[mail.ThreadID]*mark{}
+	for _, e := range ch.Emails {
+		if fresh[e.Email] = e.New; !e.New && !e.Gone {
+			continue
+		}
+		m := marks[e.Thread]
+		if m == nil {
+			m = new(mark)
+			marks[e.Thread] = m
+		}
+		m.at, m.was = max(m.at, e.ModSeq), m.was || !e.New
+	}
+	for id, m := range marks {
+		now := s.threadOf(id)
+		m.was = m.was || slices.ContainsFunc(now, func(e *email) bool { return !fresh[e.id] })
+		if m.was || len(now) > 0 {
+			list = append(list, event{id: threadID(id), at: m.at, created: !m.was, removed: len(now) == 0})
+		}
+	}
+	return list
 }
 
 // emailChanges answers Email/changes (RFC 8621 4.3).
 func (c *call) emailChanges() (any, error) {
-	return c.changes(func(s *snapshot, since uint64) (list []event) {
+	return c.changes(changing{remembered: func(s *snapshot, since uint64) (list []event) {
 		for _, e := range s.emails {
-			if e.changed > since {
-				list = append(list, event{id: emailID(e.id), at: e.changed, created: e.created > since})
+			if e.created > since {
+				list = append(list, event{id: idOf(e), at: e.created, created: true})
+			} else if e.changed > since {
+				list = append(list, event{id: idOf(e), at: e.changed})
 			}
 		}
 		return append(list, tombEvents(s.goneEmails, since, func(id int64) string { return emailID(mail.EmailID(id)) })...)
-	}, nil)
+	}, recorded: recordedEmails}, nil)
+}
+
+func recordedEmails(_ *snapshot, ch *mail.Changes) (list []event) {
+	for _, e := range ch.Emails {
+		if !e.New || !e.Gone {
+			list = append(list, event{id: emailID(e.Email), at: e.ModSeq, created: e.New, removed: e.Gone})
+		}
+	}
+	return list
 }
