@@ -80,6 +80,11 @@ class Emails {
     return this.threads.get(threadId)
   }
 
+  /** The thread of a message, as far as known, also of one that is about to be destroyed. */
+  threadOf(id: Id): Id | undefined {
+    return this.base.get(id)?.threadId
+  }
+
   /** Summaries of messages, loaded where need be. Those that are gone are left out. */
   async get(ids: readonly Id[]): Promise<Summary[]> {
     await this.load(ids.filter((id) => !this.base.has(id)))
@@ -317,6 +322,49 @@ class Emails {
     }
     if (failure) toasts.fail(failure)
     return !failure
+  }
+
+  /**
+   * Changes very many messages in pieces, without loading what lists show of them. Gives what turns it back, as far as it came;
+   * progress is told the number done.
+   */
+  async sweep(
+    ids: readonly Id[], patch: (s: Pick<Summary, 'keywords' | 'mailboxIds'>) => Patch | null, progress: (done: number) => void, signal: AbortSignal,
+  ): Promise<Map<Id, Patch>> {
+    const back = new Map<Id, Patch>()
+    let done = 0
+    for (const some of chunks(ids, Math.min(500, session.jmap.limit('maxObjectsInSet'), session.jmap.limit('maxObjectsInGet')))) {
+      if (signal.aborted) break
+      const r = await session.jmap.call<GetResult<Summary>>('Email/get', { ids: some, properties: ['id', 'keywords', 'mailboxIds'] })
+      const update: Record<Id, Record<string, unknown>> = {}
+      const patches = new Map<Id, Patch>()
+      for (const s of r.list) {
+        const p = patch(s)
+        if (!p || idle(s, p)) continue
+        update[s.id] = wire(p)
+        patches.set(s.id, p)
+        back.set(s.id, inverse(s, p))
+      }
+      if (patches.size > 0) await this.store(update, patches, back)
+      done += some.length
+      progress(done)
+    }
+    return back
+  }
+
+  private async store(update: Record<Id, Record<string, unknown>>, patches: Map<Id, Patch>, back: Map<Id, Patch>): Promise<void> {
+    const set = await session.jmap.call<SetResult<Summary>>('Email/set', { update })
+    for (const id of Object.keys(set.notUpdated ?? {})) {
+      patches.delete(id)
+      back.delete(id)
+    }
+    for (const [id, p] of patches) {
+      const s = this.base.get(id)
+      if (!s) continue
+      this.base.set(id, apply(s, p))
+      this.show(id)
+    }
+    this.touch([...patches.keys()])
   }
 
   // ---- news
