@@ -4,14 +4,11 @@ import "strings"
 
 // TLS puts mail.Event.TLS into plain words: a sentence without its full stop; "" for "".
 func TLS(text string) string {
-	version, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
-	if version == "" {
+	said := Encrypted(text)
+	if said == "" {
 		return ""
 	}
-	if n, ok := strings.CutPrefix(version, "TLS"); ok {
-		version = "TLS " + strings.TrimPrefix(n, "v")
-	}
-	said := "encrypted on the way (" + version + ")"
+	_, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
 	switch _, by, verified := strings.Cut(rest, " verified"); {
 	case !verified:
 		return said + ", but who was at the other end was not proven"
@@ -21,6 +18,18 @@ func TLS(text string) string {
 		return said + ", and the host proved that it is the right one as its domain demands (MTA-STS)"
 	}
 	return said + ", and the host proved that it is the right one by its certificate"
+}
+
+// Encrypted is TLS without who was at the other end: of connections that came in, where nobody has to prove that.
+func Encrypted(text string) string {
+	version, _, _ := strings.Cut(strings.TrimSpace(text), " ")
+	if version == "" {
+		return ""
+	}
+	if n, ok := strings.CutPrefix(version, "TLS"); ok {
+		version = strings.TrimSpace("TLS " + strings.TrimPrefix(n, "v"))
+	}
+	return "encrypted on the way (" + version + ")"
 }
 
 // NoTLS is what is said of a connection without.
