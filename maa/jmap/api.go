@@ -74,6 +74,16 @@ var methods = map[string]method{
 	"EmailSubmission/query":        {capSubmission, (*call).submissionQuery},
 	"EmailSubmission/queryChanges": {capSubmission, (*call).submissionQueryChanges},
 	"EmailSubmission/set":          {capSubmission, (*call).submissionSet},
+
+	"AddressBook/get":          {capContacts, (*call).bookGet},
+	"AddressBook/changes":      {capContacts, (*call).bookChanges},
+	"AddressBook/set":          {capContacts, (*call).bookSet},
+	"ContactCard/get":          {capContacts, (*call).cardGet},
+	"ContactCard/changes":      {capContacts, (*call).cardChanges},
+	"ContactCard/query":        {capContacts, (*call).cardQuery},
+	"ContactCard/queryChanges": {capContacts, (*call).cardQueryChanges},
+	"ContactCard/set":          {capContacts, (*call).cardSet},
+	"ContactCard/copy":         {capContacts, (*call).cardCopy},
 }
 
 // serveAPI answers a request of method calls (RFC 8620 3).

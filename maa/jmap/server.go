@@ -11,6 +11,7 @@ import (
 
 	"github.com/postrider/postrider/infra/web"
 	"github.com/postrider/postrider/mail"
+	"github.com/postrider/postrider/service/contacts"
 )
 
 // Login says who a client is (service/directory's Authenticator). Errors are of kind Unauthenticated for a wrong name or password, TooMany or
@@ -86,6 +87,8 @@ type Config struct {
 	Queue   mail.Queue
 	Trail   mail.Trail
 	Notes   mail.Notes
+
+	Contacts *contacts.Service // address books and cards; nil: there are none
 
 	// Session knows who a request is from by other means than HTTP Basic (a cookie, a token); nil: nobody is. ok is false when it does not know.
 	Session func(*http.Request) (account mail.Account, ok bool, err error)

@@ -22,6 +22,7 @@ import (
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/msa"
 	"github.com/postrider/postrider/proto/message"
+	"github.com/postrider/postrider/service/contacts"
 	"github.com/postrider/postrider/service/search"
 	"github.com/postrider/postrider/testkit/town"
 )
@@ -51,7 +52,7 @@ func newWorld(t testing.TB, change func(*jmap.Config)) *world {
 		Mailboxes: w.Store, Journal: w, Blobs: w.Store, Bus: w.bus, Accounts: w.Store, Login: w.Auth, History: w.Store,
 		Search:  search.New(search.Config{Store: w.Store, Mailboxes: w.Store, Blobs: w.Store}),
 		Submit:  &msa.Agent{Intake: w.Intake, Resolver: w.People, Senders: w.People, Accounts: w.Store, Clock: mail.SystemClock{}, Log: w.Log},
-		Senders: w.People, Queue: w.Store, Trail: w.Store, Notes: w.Store, CleartextAuth: true, Log: w.Log,
+		Senders: w.People, Queue: w.Store, Trail: w.Store, Notes: w.Store, CleartextAuth: true, Contacts: contacts.New(contacts.Config{Notes: w.Store, Journal: w, Bus: w.bus}), Log: w.Log,
 	}
 	if change != nil {
 		change(&cfg)
@@ -176,7 +177,8 @@ func (w *world) post(t testing.TB, body string) (int, []byte) {
 	return resp.StatusCode, text
 }
 
-const using = `"using":["urn:ietf:params:jmap:core","urn:ietf:params:jmap:mail","urn:ietf:params:jmap:submission","urn:ietf:params:jmap:quota","urn:ietf:params:jmap:blob"]`
+const using = `"using":["urn:ietf:params:jmap:core","urn:ietf:params:jmap:mail","urn:ietf:params:jmap:submission","urn:ietf:params:jmap:quota","urn:ietf:params:jmap:blob",
+	"urn:ietf:params:jmap:contacts"]`
 
 // call makes one method call and gives the arguments of its response, or the type of its error.
 func (w *world) call(t testing.TB, method string, args map[string]any) (out map[string]any, failed string) {

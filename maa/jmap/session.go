@@ -32,15 +32,51 @@ func (s *Server) sends() bool {
 	return c.Submit != nil && c.Senders != nil && c.Queue != nil && c.Trail != nil && c.Notes != nil
 }
 
+// capability is one that this server may have: whether it does, what the session tells of it, and what of it an account's part. whole or part may be nil: then
+// there is nothing to tell.
+type capability struct {
+	here        func(*Server) bool
+	whole, part func(*Server, *http.Request) object
+	server      bool // it is of the server alone: accounts do not have it
+}
+
+func always(*Server) bool { return true }
+
+// capabilities by name.
+var capabilities = map[string]capability{
+	wire.CapabilityCore: {here: always, whole: coreCapability},
+	capMail:             {here: always, part: mailCapability},
+	capQuota:            {here: always},
+	capBlob:             {here: always, part: blobCapability},
+	capSubmission:       {here: (*Server).sends, part: submissionCapability},
+	capContacts:         {here: (*Server).keepsContacts, part: contactCapability},
+}
+
+func coreCapability(s *Server, _ *http.Request) object {
+	l := s.cfg.Limits
+	return object{"maxSizeUpload": l.Upload, "maxConcurrentUpload": l.ConcurrentUpload, "maxSizeRequest": l.Request,
+		"maxConcurrentRequests": l.Concurrent, "maxCallsInRequest": l.Calls, "maxObjectsInGet": l.Get, "maxObjectsInSet": l.Set,
+		"collationAlgorithms": []string{"i;unicode-casemap"}}
+}
+
+func mailCapability(s *Server, _ *http.Request) object {
+	return object{"maxMailboxesPerEmail": nil, "maxMailboxDepth": maxDepth, "maxSizeMailboxName": maxName, "maxSizeAttachmentsPerEmail": s.cfg.Limits.Upload,
+		"emailQuerySortOptions": sorts, "mayCreateTopLevelMailbox": true}
+}
+
+func blobCapability(*Server, *http.Request) object {
+	return object{"maxSizeBlobSet": maxBlobSet, "maxDataSources": maxSources, "supportedTypeNames": []string{"Mailbox", "Thread", "Email"},
+		"supportedDigestAlgorithms": []string{"sha", "sha-256"}}
+}
+
+func submissionCapability(s *Server, _ *http.Request) object {
+	return object{"maxDelayedSend": int64(maxDelay / time.Second), "submissionExtensions": object{"FUTURERELEASE": futureRelease(s.cfg.Clock.Now())}}
+}
+
 // has reports whether a capability is ours.
-func (s *Server) has(capability string) bool {
-	switch capability {
-	case wire.CapabilityCore, capMail, capQuota, capBlob:
-		return true
-	case capSubmission:
-		return s.sends()
-	}
-	return false
+func (s *Server) has(name string) bool {
+	c, ok := capabilities[name]
+	return ok && c.here(s)
 }
 
 // sessionState changes with what the session tells: it is the account's, and never changes while the program runs.
@@ -48,28 +84,22 @@ func (v *visit) sessionState() string { return "1-" + accountID(v.account.ID) }
 
 // serveSession gives the session resource (RFC 8620 2).
 func (s *Server) serveSession(v *visit) {
-	l := s.cfg.Limits
 	id := accountID(v.account.ID)
 	base := origin(v.r) + s.cfg.Prefix
-	of := object{
-		wire.CapabilityCore: object{},
-		capMail: object{"maxMailboxesPerEmail": nil, "maxMailboxDepth": maxDepth, "maxSizeMailboxName": maxName, "maxSizeAttachmentsPerEmail": l.Upload,
-			"emailQuerySortOptions": sorts, "mayCreateTopLevelMailbox": true},
-		capQuota: object{},
-		capBlob: object{"maxSizeBlobSet": maxBlobSet, "maxDataSources": maxSources, "supportedTypeNames": []string{"Mailbox", "Thread", "Email"},
-			"supportedDigestAlgorithms": []string{"sha", "sha-256"}},
+	offered, of, primary := object{}, object{}, object{}
+	tells := func(f func(*Server, *http.Request) object) object {
+		if f == nil {
+			return object{}
+		}
+		return f(s, v.r)
 	}
-	primary := object{capMail: id, capQuota: id, capBlob: id, wire.CapabilityCore: id}
-	offered := object{
-		wire.CapabilityCore: object{"maxSizeUpload": l.Upload, "maxConcurrentUpload": l.ConcurrentUpload, "maxSizeRequest": l.Request,
-			"maxConcurrentRequests": l.Concurrent, "maxCallsInRequest": l.Calls, "maxObjectsInGet": l.Get, "maxObjectsInSet": l.Set,
-			"collationAlgorithms": []string{"i;unicode-casemap"}},
-		capMail: object{}, capQuota: object{}, capBlob: object{},
-	}
-	if s.sends() {
-		of[capSubmission] = object{"maxDelayedSend": int64(maxDelay / time.Second), "submissionExtensions": object{"FUTURERELEASE": futureRelease(s.cfg.Clock.Now())}}
-		offered[capSubmission] = object{}
-		primary[capSubmission] = id
+	for name, c := range capabilities {
+		if !c.here(s) {
+			continue
+		}
+		if offered[name] = tells(c.whole); !c.server {
+			of[name], primary[name] = tells(c.part), id
+		}
 	}
 	name := string(v.account.Address)
 	writeJSON(v.w, http.StatusOK, object{

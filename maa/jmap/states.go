@@ -20,6 +20,8 @@ type pushedType struct {
 
 // pushedTypes are those types by name. EmailDelivery stands for new mail alone (RFC 8621 1.5).
 var pushedTypes = map[string]pushedType{
+	"AddressBook":     {capContacts, (*stateQuery).books},
+	"ContactCard":     {capContacts, (*stateQuery).cards},
 	"Email":           {capMail, (*stateQuery).modseq},
 	"EmailDelivery":   {capMail, (*stateQuery).deliveries},
 	"EmailSubmission": {capSubmission, counted("EmailSubmission")},
