@@ -140,16 +140,31 @@ func recordedBoxes(s *snapshot, ch *mail.Changes) (list []event) {
 			}
 		}
 	}
+	told := map[mail.MailboxID]bool{}
 	for _, b := range ch.Mailboxes {
-		if !b.New || !b.Gone {
+		if told[b.Mailbox] = true; !b.New || !b.Gone {
 			list = append(list, event{id: mailboxID(b.Mailbox), at: max(b.ModSeq, counted[b.Mailbox]), created: b.New, removed: b.Gone, counts: b.Only})
 		}
-		delete(counted, b.Mailbox)
 	}
-	for id, at := range counted {
-		list = append(list, event{id: mailboxID(id), at: at, counts: true})
+	for _, b := range s.boxes {
+		if at := reparented(b, ch); !told[b.ID] && max(at, counted[b.ID]) > 0 {
+			list = append(list, event{id: boxID(b), at: max(at, counted[b.ID]), counts: at == 0})
+		}
 	}
 	return list
+}
+
+// reparented tells when a mailbox may have got another parent without a change of its own, because of a name above its own that came or went; 0: it has not.
+func reparented(b *box, ch *mail.Changes) (at uint64) {
+	if !strings.Contains(b.Name, mail.Delimiter) {
+		return 0
+	}
+	for _, o := range ch.Mailboxes {
+		if !o.Only && (o.Mailbox == b.parent || b.parent == 0) {
+			at = max(at, o.ModSeq)
+		}
+	}
+	return at
 }
 
 // tombEvents are what is gone since a state and was there then.

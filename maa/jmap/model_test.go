@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/postrider/postrider/maa/jmap"
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/testkit/town"
 )
@@ -19,8 +20,22 @@ import (
 func TestBothWays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
+	w.bothWays(t, &follower{w: w})
+}
+
+// TestForgetfulServer does the same with a server that forgets the account each time, as one that has just begun, or another node: the store's history tells
+// the changes (RFC 8620 5.2), whole or in parts of a few.
+func TestForgetfulServer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(c *jmap.Config) { c.Limits.Snapshots = 1 })
+	bob := *w
+	bob.vars = map[string]string{"account": "A" + itoa(int64(w.IDs["bob@"+town.Domain]))}
+	bob.user = "bob@" + town.Domain
+	w.bothWays(t, &follower{w: w, forget: func(t *testing.T) { bob.must(t, "Email/get", map[string]any{"ids": []string{}}) }})
+}
+
+func (w *world) bothWays(t *testing.T, f *follower) {
 	w.seed(t)
-	f := &follower{w: w}
 	f.start(t)
 	n := 0
 	rapid.Check(t, func(rt *rapid.T) {
@@ -150,6 +165,7 @@ type follower struct {
 	thread map[string]any
 	query  []string
 	qstate string
+	forget func(*testing.T) // makes the server forget; nil: it remembers
 }
 
 var queryArgs = map[string]any{"filter": map[string]any{"notKeyword": "$seen"}, "collapseThreads": true}
@@ -195,29 +211,60 @@ func texts(v any) (out []string) {
 	return out
 }
 
+// changes asks for changes of a type, in parts where a limit is drawn and can be kept.
+func (f *follower) changes(t *testing.T, rt *rapid.T, kind string, each func(ch map[string]any)) (state string) {
+	state = f.state
+	for more := true; more; {
+		args := map[string]any{"sinceState": state}
+		if f.forget != nil {
+			f.forget(t)
+			if n := rapid.IntRange(0, 4).Draw(rt, "maxChanges"); n > 0 {
+				args["maxChanges"] = n
+			}
+		}
+		ch, failed := f.w.call(t, kind+"/changes", args)
+		if failed == "cannotCalculateChanges" && args["maxChanges"] != nil { // one change touches more objects
+			delete(args, "maxChanges")
+			ch, failed = f.w.call(t, kind+"/changes", args)
+		}
+		if failed != "" {
+			rt.Fatalf("%s/changes since %s: %v", kind, state, ch)
+		}
+		if n := len(texts(ch["created"])) + len(texts(ch["updated"])) + len(texts(ch["destroyed"])); args["maxChanges"] != nil && n > args["maxChanges"].(int) {
+			rt.Fatalf("%s/changes: %d of %v", kind, n, args)
+		}
+		each(ch)
+		if more = ch["hasMoreChanges"].(bool); more && ch["newState"] == state {
+			rt.Fatalf("%s/changes: more since %s, which is the old state", kind, state)
+		}
+		state = ch["newState"].(string)
+	}
+	return state
+}
+
 // follow asks for changes and compares.
 func (f *follower) follow(t *testing.T, rt *rapid.T) {
 	var state string
 	for kind, have := range map[string]map[string]any{"Email": f.mails, "Mailbox": f.boxes, "Thread": f.thread} {
-		ch := f.w.must(t, kind+"/changes", map[string]any{"sinceState": f.state})
-		state = ch["newState"].(string)
-		for _, id := range texts(ch["destroyed"]) {
-			if have[id] == nil {
-				rt.Fatalf("%s %s is destroyed, which was not there", kind, id)
+		state = f.changes(t, rt, kind, func(ch map[string]any) {
+			for _, id := range texts(ch["destroyed"]) {
+				if have[id] == nil && f.forget == nil { // in parts, one that came and went may be told
+					rt.Fatalf("%s %s is destroyed, which was not there", kind, id)
+				}
+				delete(have, id)
 			}
-			delete(have, id)
-		}
-		for _, id := range texts(ch["created"]) {
-			if have[id] != nil {
-				rt.Fatalf("%s %s is created, which was there", kind, id)
+			for _, id := range texts(ch["created"]) {
+				if have[id] != nil {
+					rt.Fatalf("%s %s is created, which was there: %v", kind, id, ch)
+				}
 			}
-		}
-		for _, id := range texts(ch["updated"]) {
-			if have[id] == nil {
-				rt.Fatalf("%s %s is updated, which was not there", kind, id)
+			for _, id := range texts(ch["updated"]) {
+				if have[id] == nil {
+					rt.Fatalf("%s %s is updated, which was not there: %v", kind, id, ch)
+				}
 			}
-		}
-		maps.Copy(have, f.get(t, kind, slices.Concat([]string{}, texts(ch["created"]), texts(ch["updated"]), []string{"X0"})))
+			maps.Copy(have, f.get(t, kind, slices.Concat([]string{}, texts(ch["created"]), texts(ch["updated"]), []string{"X0"})))
+		})
 	}
 	f.state = state
 	mails, boxes, threads := f.all(t)
@@ -234,6 +281,9 @@ func (f *follower) follow(t *testing.T, rt *rapid.T) {
 func (f *follower) followQuery(t *testing.T, rt *rapid.T) {
 	args := maps.Clone(queryArgs)
 	args["sinceQueryState"] = f.qstate
+	if f.forget != nil {
+		f.forget(t)
+	}
 	ch := f.w.must(t, "Email/queryChanges", args)
 	removed := texts(ch["removed"])
 	f.query = slices.DeleteFunc(f.query, func(id string) bool { return slices.Contains(removed, id) })

@@ -61,6 +61,7 @@ func Errorf(kind, description string) *MethodError {
 const (
 	ErrServerUnavailable   = "serverUnavailable"
 	ErrServerFail          = "serverFail"
+	ErrServerPartialFail   = "serverPartialFail"
 	ErrUnknownMethod       = "unknownMethod"
 	ErrInvalidArguments    = "invalidArguments"
 	ErrInvalidReference    = "invalidResultReference"
