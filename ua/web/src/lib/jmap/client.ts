@@ -2,6 +2,7 @@
 // progress, and the server's news come in by EventSource.
 
 import { Failure, ours, request, sessionEnded } from '#/lib/api'
+import { put, reads, recall } from '#/offline/answers'
 import type { Id, Session, SetError, StateChange } from './types'
 
 const using = [
@@ -47,8 +48,17 @@ export class Client {
     this.account = session.primaryAccounts['urn:ietf:params:jmap:mail'] ?? Object.keys(session.accounts)[0] ?? ''
   }
 
+  /** Connects; while the server cannot be reached, to what is remembered of it. */
   static async connect(): Promise<Client> {
-    return new Client((await (await request('/jmap/session')).json()) as Session)
+    try {
+      const found = (await (await request('/jmap/session')).json()) as Session
+      put('', 'session', found)
+      return new Client(found)
+    } catch (cause) {
+      const known = isOffline(cause) ? await recall<Session>('', 'session') : undefined
+      if (!known) throw cause
+      return new Client(known)
+    }
   }
 
   has(capability: string): boolean {
@@ -78,7 +88,16 @@ export class Client {
   /** Several calls in one request that refer to one another ("#ids": ref(0, "Email/query", "/ids")). Any error of one throws. */
   async batch(calls: [name: string, args: Record<string, unknown>][], signal?: AbortSignal): Promise<Record<string, unknown>[]> {
     const sent: Invocation[] = calls.map(([name, args], i) => [name, this.withAccount(args), `c${i}`])
-    const answers = await this.send(sent, signal)
+    const onlyReads = sent.every(([name]) => reads(name))
+    let answers: Invocation[]
+    try {
+      answers = await this.send(sent, signal)
+      if (onlyReads && answers.every((a) => a[0] !== 'error')) put(this.account, sent, answers)
+    } catch (cause) {
+      const known = onlyReads && isOffline(cause) ? await recall<Invocation[]>(this.account, sent) : undefined
+      if (!known) throw cause
+      answers = known
+    }
     return calls.map((_, i) => {
       const answer = answers.find((a) => a[2] === `c${i}`)
       if (!answer) throw new MethodError('serverFail', 'The server left a call unanswered.')
@@ -87,8 +106,18 @@ export class Client {
     })
   }
 
+  /** Several calls in one request, of which each gives its answer or its error; only a request that is lost throws. */
+  async settled(calls: [name: string, args: Record<string, unknown>][]): Promise<(Record<string, unknown> | MethodError)[]> {
+    const answers = await this.send(calls.map(([name, args], i) => [name, this.withAccount(args), `c${i}`]))
+    return calls.map((_, i) => {
+      const answer = answers.find((a) => a[2] === `c${i}`)
+      if (!answer) return new MethodError('serverFail', 'The server left a call unanswered.')
+      return answer[0] === 'error' ? new MethodError(String(answer[1]['type']), answer[1]['description'] as string | undefined) : answer[1]
+    })
+  }
+
   private withAccount(args: Record<string, unknown>): Record<string, unknown> {
-    return 'accountId' in args ? args : { accountId: this.account, ...args }
+    return 'accountId' in args ? args : { accountId: this.account, ...args } // undefined leaves it out, for methods that take none
   }
 
   private async flush(batch: Waiting[]): Promise<void> {
@@ -98,10 +127,17 @@ export class Client {
         const answer = answers.find((a) => a[2] === `c${i}`)
         if (!answer) w.reject(new MethodError('serverFail', 'The server left a call unanswered.'))
         else if (answer[0] === 'error') w.reject(new MethodError(String(answer[1]['type']), answer[1]['description'] as string | undefined))
-        else w.resolve(answer[1])
+        else {
+          if (reads(w.name)) put(this.account, [w.name, w.args], answer[1])
+          w.resolve(answer[1])
+        }
       })
     } catch (cause) {
-      for (const w of batch) w.reject(cause as Error)
+      for (const w of batch) {
+        const known = reads(w.name) && isOffline(cause) ? await recall(this.account, [w.name, w.args]) : undefined
+        if (known === undefined) w.reject(cause as Error)
+        else w.resolve(known)
+      }
     }
   }
 
@@ -174,6 +210,10 @@ export class Client {
       source?.close()
     }
   }
+}
+
+function isOffline(cause: unknown): boolean {
+  return cause instanceof Failure && (cause.kind === 'offline' || cause.kind === 'unavailable')
 }
 
 /** A reference to the i-th call of a batch. */
