@@ -1,6 +1,7 @@
 // Who is logged in, the connection to the server, and what the person has set. One of each for the whole app.
 
 import { Failure, get, onSessionEnd, post } from './api'
+import { put, recall, remember } from '#/offline/answers'
 import { Client } from './jmap/client'
 
 export interface Me {
@@ -45,6 +46,19 @@ const defaults: Settings = {
 
 type Phase = 'starting' | 'out' | 'in' | 'ended' | 'unreachable'
 
+/** Asks the server; while it cannot be reached, what is remembered of its last answer. */
+async function known<T>(path: string): Promise<T> {
+  try {
+    const answer = await get<T>(path)
+    put('', path, answer)
+    return answer
+  } catch (cause) {
+    const last = cause instanceof Failure && (cause.kind === 'offline' || cause.kind === 'unavailable') ? await recall<T>('', path) : undefined
+    if (last === undefined) throw cause
+    return last
+  }
+}
+
 class Session {
   /** 'ended' is a session that ended under our hands: what is shown stays, and a login comes over it. */
   phase = $state<Phase>('starting')
@@ -73,7 +87,7 @@ class Session {
   /** Finds out whether somebody is logged in, and connects. */
   async start(): Promise<void> {
     try {
-      await this.enter(await get<Me>('/api/me'))
+      await this.enter(await known<Me>('/api/me'))
     } catch (cause) {
       if (cause instanceof Failure && cause.kind === 'unauthenticated') this.phase = 'out'
       else if (this.phase === 'starting') this.phase = 'unreachable'
@@ -88,7 +102,7 @@ class Session {
       return
     }
     this.me = me
-    const [client, stored] = await Promise.all([Client.connect(), get<{ version: string; settings: Partial<Settings> }>('/api/settings')])
+    const [client, stored] = await Promise.all([Client.connect(), known<{ version: string; settings: Partial<Settings> }>('/api/settings')])
     this.client = client
     this.version = stored.version
     Object.assign(this.settings, defaults, stored.settings)
@@ -140,6 +154,7 @@ class Session {
     this.stopWatch?.()
     for (const name of await caches?.keys?.() ?? []) if (name.startsWith('mail')) await caches.delete(name)
     indexedDB?.deleteDatabase('postrider')
+    remember.on = false
     location.assign('/')
   }
 }
