@@ -1,9 +1,26 @@
 package web
 
 import (
+	"bufio"
 	"net"
 	"net/http"
 )
+
+// taking notes whether the handler took the connection over.
+type taking struct {
+	http.ResponseWriter
+	taken bool
+}
+
+// Hijack implements http.Hijacker.
+func (t *taking) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(t.ResponseWriter).Hijack()
+	t.taken = t.taken || err == nil
+	return conn, rw, err
+}
+
+// Unwrap is for http.ResponseController.
+func (t *taking) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
 // hsts is how long a browser is to come by TLS only. RFC 6797 6.1.
 const hsts = "max-age=15552000"
@@ -17,6 +34,15 @@ func (s *Server) handler() http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 		r.Body = http.MaxBytesReader(w, r.Body, s.maxBody(r))
+		if r.Header.Get("Upgrade") != "" && r.ProtoMajor == 1 {
+			t := &taking{ResponseWriter: w}
+			w = t
+			defer func() {
+				if conn, ok := r.Context().Value(connKey{}).(net.Conn); ok && t.taken {
+					s.release(conn)
+				}
+			}()
+		}
 		if s.cfg.Challenge != nil && s.cfg.Challenge(w, r) {
 			return
 		}

@@ -10,6 +10,7 @@
 //   - A handler that panics ends its request, not the process.
 //   - Every answer carries the headers that keep a browser from guessing and framing; nothing is allowed to run unless the handler says so.
 //   - Once Handle's context ends, what is being answered is finished, and then the connections close.
+//   - A handler that takes a connection over (http.Hijacker, HTTP/1.1 alone) has it until it returns; then the connection closes.
 //   - A handshake for the authority's challenge (RFC 8737 3) serves no request.
 //
 // RFCs: RFC 9110, RFC 9112, RFC 9113 (HTTP/2, over TLS), RFC 6797 (HSTS), RFC 8615 (well-known), RFC 8737.
@@ -63,7 +64,7 @@ type Server struct {
 	feed *feed
 
 	mu    sync.Mutex
-	open  map[net.Conn]chan struct{} // closed when the HTTP server is through with the connection
+	open  map[net.Conn]chan struct{} // closed when the HTTP server, or who took it over, is through with the connection
 	ended bool
 	once  sync.Once
 	done  chan struct{} // the HTTP server is through
@@ -89,6 +90,7 @@ func New(cfg Config) *Server {
 		MaxHeaderBytes:    MaxHeader,
 		ErrorLog:          slog.NewLogLogger(logLevels{cfg.Log.Handler()}, slog.LevelDebug),
 		ConnState:         s.state,
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 	}
 	go func() {
 		defer close(s.done)
@@ -194,11 +196,18 @@ func (s *Server) end() {
 	})
 }
 
-// state hears from the HTTP server what becomes of connections.
+// connKey finds the connection of a request in its context.
+type connKey struct{}
+
+// state hears from the HTTP server what becomes of connections. One that was taken over is its handler's until that returns.
 func (s *Server) state(conn net.Conn, state http.ConnState) {
-	if state != http.StateClosed && state != http.StateHijacked {
-		return
+	if state == http.StateClosed {
+		s.release(conn)
 	}
+}
+
+// release ends a connection's Handle, which closes it.
+func (s *Server) release(conn net.Conn) {
 	s.mu.Lock()
 	closed, ok := s.open[conn]
 	delete(s.open, conn)

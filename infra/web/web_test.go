@@ -331,6 +331,56 @@ func TestShutdownFinishes(t *testing.T) {
 	}
 }
 
+// TestTakeOver: a handler that takes its connection over has it until it returns, through netserve and TLS, longer than an answer may take; then it
+// closes, and Shutdown ends those whose handlers stay (RFC 9110 7.8).
+func TestTakeOver(t *testing.T) {
+	t.Parallel()
+	k, m := keeper(t), web.NewMux()
+	leave := make(chan struct{})
+	t.Cleanup(func() { close(leave) }) // after the server's end
+	m.Handle("", "/take", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusUpgradeRequired)
+			return
+		}
+		rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		rw.Flush()
+		line, _ := rw.ReadString('\n')
+		io.WriteString(conn, line)
+		<-leave
+	}))
+	_, addr := start(t, web.Config{Handler: m, TLS: k.Server(infratls.Web)})
+	take := func() (*tls.Conn, *bufio.Reader) {
+		conn, err := tls.Dial("tcp", addr, &tls.Config{ServerName: "web.test", InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		fmt.Fprint(conn, "GET /take HTTP/1.1\r\nHost: web.test\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhello\n")
+		r := bufio.NewReader(conn)
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatal(resp, err)
+		}
+		if line, err := r.ReadString('\n'); line != "hello\n" || err != nil {
+			t.Fatalf("%q %v", line, err)
+		}
+		return conn, r
+	}
+	_, first := take()
+	take() // its handler stays beyond the server's end
+	leave <- struct{}{}
+	if _, err := first.ReadByte(); err != io.EOF {
+		t.Errorf("after the handler's end: %v", err)
+	}
+	// HTTP/2 has no connection to give.
+	if resp, _ := get(t, client(t, addr, k), "https://web.test/take"); resp.ProtoMajor != 2 || resp.StatusCode != http.StatusUpgradeRequired {
+		t.Errorf("%s %s", resp.Proto, resp.Status)
+	}
+}
+
 // RFC 8737 3: after a handshake for a challenge nothing is served.
 func TestChallengeHandshakeServesNothing(t *testing.T) {
 	t.Parallel()
