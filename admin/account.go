@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/postrider/postrider/mail"
@@ -16,6 +17,7 @@ type NewAccount struct {
 	Password     string `json:"password,omitempty"` // "": one is generated and shown in the reply
 	Quota        *int64 `json:"quota,omitempty"`    // octets, 0 is no limit; nil is the default
 	CreateDomain bool   `json:"create_domain,omitempty"`
+	Admin        bool   `json:"admin,omitempty"` // may administer the system from the web
 }
 
 // AccountName names an account by its address.
@@ -34,6 +36,7 @@ type AccountUpdate struct {
 	Name     *string `json:"name,omitempty"`
 	Quota    *int64  `json:"quota,omitempty"` // octets, 0 is no limit
 	Disabled *bool   `json:"disabled,omitempty"`
+	Admin    *bool   `json:"admin,omitempty"` // may administer the system from the web
 }
 
 // PasswordChange asks for a new password; "" has one generated.
@@ -50,6 +53,7 @@ type Account struct {
 	Used     int64     `json:"used"`
 	Messages int64     `json:"messages"`
 	Disabled bool      `json:"disabled,omitempty"`
+	Admin    bool      `json:"admin,omitempty"`
 	Created  time.Time `json:"created"`
 }
 
@@ -94,13 +98,12 @@ const passwordLabel = "password"
 // maxName bounds what an account is called, in octets.
 const maxName = 200
 
-// AddAccount implements AccountOperator.
-func (o *Operations) AddAccount(ctx context.Context, r NewAccount) (AddedAccount, error) {
+func (o *Operations) addAccount(ctx context.Context, r NewAccount) (AddedAccount, error) {
 	path, err := ours(r.Address)
 	if err != nil {
 		return AddedAccount{}, err
 	}
-	a := mail.Account{Address: path, Name: r.Name, Quota: o.p.Defaults.Quota, Created: o.p.Clock.Now()}
+	a := mail.Account{Address: path, Name: r.Name, Quota: o.p.Defaults.Quota, Admin: r.Admin, Created: o.p.Clock.Now()}
 	if r.Quota != nil {
 		a.Quota = *r.Quota
 	}
@@ -187,7 +190,7 @@ func (o *Operations) credential(password string) (c mail.Credential, generated s
 
 func showAccount(a mail.Account) Account {
 	return Account{Address: string(a.Address), Name: a.Name, Quota: a.Quota, Used: a.Used, Messages: a.Messages,
-		Disabled: a.Disabled, Created: a.Created.UTC()}
+		Disabled: a.Disabled, Admin: a.Admin, Created: a.Created.UTC()}
 }
 
 // Accounts implements AccountOperator.
@@ -250,8 +253,7 @@ func (o *Operations) Account(ctx context.Context, r AccountName) (AccountDetail,
 	return out, nil
 }
 
-// UpdateAccount implements AccountOperator.
-func (o *Operations) UpdateAccount(ctx context.Context, r AccountUpdate) (Account, error) {
+func (o *Operations) updateAccount(ctx context.Context, r AccountUpdate) (Account, error) {
 	a, err := o.account(ctx, r.Address)
 	if err != nil {
 		return Account{}, err
@@ -265,6 +267,9 @@ func (o *Operations) UpdateAccount(ctx context.Context, r AccountUpdate) (Accoun
 	if r.Disabled != nil {
 		a.Disabled = *r.Disabled
 	}
+	if r.Admin != nil {
+		a.Admin = *r.Admin
+	}
 	if err := settings(a); err != nil {
 		return Account{}, err
 	}
@@ -272,8 +277,7 @@ func (o *Operations) UpdateAccount(ctx context.Context, r AccountUpdate) (Accoun
 	return showAccount(a), err
 }
 
-// SetPassword implements AccountOperator.
-func (o *Operations) SetPassword(ctx context.Context, r PasswordChange) (PasswordChanged, error) {
+func (o *Operations) setPassword(ctx context.Context, r PasswordChange) (PasswordChanged, error) {
 	a, err := o.account(ctx, r.Address)
 	if err != nil {
 		return PasswordChanged{}, err
@@ -289,8 +293,7 @@ func (o *Operations) SetPassword(ctx context.Context, r PasswordChange) (Passwor
 	return PasswordChanged{Address: string(a.Address), Password: generated}, nil
 }
 
-// RemoveAccount implements AccountOperator.
-func (o *Operations) RemoveAccount(ctx context.Context, r AccountName) (Account, error) {
+func (o *Operations) removeAccount(ctx context.Context, r AccountName) (Account, error) {
 	a, err := o.account(ctx, r.Address)
 	if err != nil {
 		return Account{}, err
@@ -299,4 +302,13 @@ func (o *Operations) RemoveAccount(ctx context.Context, r AccountName) (Account,
 		return Account{}, fmt.Errorf("account %s: %w", a.Address, err)
 	}
 	return showAccount(a), nil
+}
+
+// Canonical is the spelling of an address, or of a domain, in which the system knows it. Invalid when it is neither.
+func Canonical(s string) (string, error) {
+	if strings.Contains(strings.TrimPrefix(strings.TrimSpace(s), "@"), "@") {
+		path, err := ours(s)
+		return string(path), err
+	}
+	return domainName(s)
 }

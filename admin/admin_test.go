@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -200,7 +201,7 @@ func TestAliases(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{"ann@example.test", "Ann@far.test", "ghost@example.test"}
-	if !slices.Equal(a.Targets, want) || len(a.Warnings) != 1 || !strings.Contains(a.Warnings[0], "ghost@example.test") {
+	if !slices.Equal(a.Targets, want) || len(a.Warnings) != 2 || !strings.Contains(a.Warnings[1], "ghost@example.test") {
 		t.Errorf("got %+v", a)
 	}
 	_, err = op.AddAlias(ctx, admin.NewAlias{Address: "sales@example.test", Targets: []string{"bob@example.test"}})
@@ -378,8 +379,89 @@ func TestTrace(t *testing.T) {
 	}
 	_, err = op.Trace(ctx, admin.TraceQuery{Query: "zzzz"})
 	refused(t, err, mail.NotFound, "nothing is known of zzzz")
-	_, err = op.Trace(ctx, admin.TraceQuery{})
+	unable := admin.New(admin.Parts{Journal: w, Directory: w, Queue: w, Clock: w, Trail: struct{ mail.Trail }{w}})
+	_, err = unable.Trace(ctx, admin.TraceQuery{})
 	refused(t, err, mail.Invalid, "which message is meant")
+}
+
+// TestTraceChooses: time and outcome must both be of one thing that happened.
+func TestTraceChooses(t *testing.T) {
+	t.Parallel()
+	w, op := people(t)
+	ctx := t.Context()
+	at := func(s int) *time.Time { v := w.now.Add(time.Duration(s) * time.Second); return &v }
+	w.events = []mail.Event{
+		{ID: 1, At: *at(0), Trace: "aaaa", Outcome: mail.Accepted, From: "ann@example.test", Role: "msa"},
+		{ID: 2, At: *at(9), Trace: "aaaa", Outcome: mail.Bounced, From: "ann@example.test", To: "x@far.test", Role: "mta/outbound"},
+		{ID: 3, At: *at(-60), Trace: "bbbb", Outcome: mail.Delivered, From: "y@far.test", To: "ann@example.test", Role: "mda"},
+	}
+	w.fill(1)
+	w.queue[0].Trace = "aaaa"
+	for name, tt := range map[string]struct {
+		q    admin.TraceQuery
+		want string
+	}{
+		"all":               {admin.TraceQuery{}, "bbbb aaaa"},
+		"since":             {admin.TraceQuery{Since: at(1)}, "aaaa"},
+		"until":             {admin.TraceQuery{Until: at(0)}, "bbbb aaaa"}, // the other one waits since an hour ago
+		"outcome":           {admin.TraceQuery{Outcome: "delivered"}, "bbbb"},
+		"bounced":           {admin.TraceQuery{Outcome: "bounced"}, "aaaa"},
+		"queued":            {admin.TraceQuery{Outcome: "queued"}, "aaaa"},
+		"bounced in time":   {admin.TraceQuery{Outcome: "bounced", Since: at(5)}, "aaaa"},
+		"bounced too early": {admin.TraceQuery{Outcome: "bounced", Until: at(5)}, ""},
+	} {
+		tt.q.Address = "ann@example.test"
+		got := []string{}
+		r, err := op.Trace(ctx, tt.q)
+		for _, p := range r.Passages {
+			got = append(got, p.Trace)
+		}
+		if strings.Join(got, " ") != tt.want || tt.want == "" != mail.Is(err, mail.NotFound) || tt.want != "" && err != nil {
+			t.Errorf("%s: got %v, %v", name, got, err)
+		}
+	}
+	_, err := op.Trace(ctx, admin.TraceQuery{Address: "ann@example.test", Outcome: "lost"})
+	refused(t, err, mail.Invalid, `"lost" is no outcome`)
+	_, err = op.Trace(ctx, admin.TraceQuery{Address: "ann@example.test", Since: at(5), Until: at(0)})
+	refused(t, err, mail.Invalid, "ends before it begins")
+
+	r, err := op.Trace(ctx, admin.TraceQuery{Since: at(0), Outcome: "bounced", Limit: 50_000})
+	if err != nil || len(r.Passages) != 2 || r.Passages[0].Trace != "aaaa" {
+		t.Errorf("the latest of all come first: %+v, %v", r, err)
+	}
+	if _, err = op.Trace(ctx, admin.TraceQuery{}); err != nil {
+		t.Error(err)
+	}
+	want := []string{fmt.Sprint(w.now.Unix(), time.Time{}.Unix(), "bounced", 10_000), fmt.Sprint(time.Time{}.Unix(), time.Time{}.Unix(), "", 1000)}
+	if !slices.Equal(w.recent, want) {
+		t.Errorf("the trail was asked %q, want %q", w.recent, want)
+	}
+}
+
+func TestAdminRight(t *testing.T) {
+	t.Parallel()
+	w, op := newWorld(t)
+	ctx := t.Context()
+	a, err := op.AddAccount(ctx, admin.NewAccount{Address: "ann@example.test", CreateDomain: true, Admin: true})
+	if err != nil || !a.Admin || !w.accounts[0].Admin {
+		t.Errorf("%+v, %v", a, err)
+	}
+	no := false
+	b, err := op.UpdateAccount(ctx, admin.AccountUpdate{Address: "ann@example.test", Admin: &no})
+	if err != nil || b.Admin || w.accounts[0].Admin {
+		t.Errorf("%+v, %v", b, err)
+	}
+	name := "Ann"
+	yes := true
+	if _, err := op.UpdateAccount(ctx, admin.AccountUpdate{Address: "ann@example.test", Admin: &yes}); err != nil {
+		t.Fatal(err)
+	}
+	if b, err = op.UpdateAccount(ctx, admin.AccountUpdate{Address: "ann@example.test", Name: &name}); err != nil || !b.Admin {
+		t.Errorf("another change takes the right away: %+v, %v", b, err)
+	}
+	if d, err := op.Account(ctx, admin.AccountName{Address: "ann@example.test"}); err != nil || !d.Admin {
+		t.Errorf("%+v, %v", d, err)
+	}
 }
 
 // A message that was queued and never tried has no event with its number; it is found by its sender.
@@ -464,6 +546,10 @@ func TestVerifyAndCompact(t *testing.T) {
 	bare := admin.New(admin.Parts{})
 	_, err = bare.Verify(t.Context(), admin.VerifyRequest{}, nil)
 	refused(t, err, mail.Unavailable, "cannot check itself")
+	_, err = bare.Send(t.Context(), admin.SendRequest{}, nil)
+	refused(t, err, mail.Unavailable, "nothing can be changed here")
+	w, _ := newWorld(t)
+	bare = admin.New(admin.Parts{Journal: w})
 	_, err = bare.Send(t.Context(), admin.SendRequest{}, nil)
 	refused(t, err, mail.Unavailable, "takes no mail")
 }

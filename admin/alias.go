@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/postrider/postrider/mail"
@@ -32,6 +31,7 @@ type Alias struct {
 	Targets  []string  `json:"targets"`
 	Created  time.Time `json:"created"`
 	Warnings []string  `json:"warnings,omitempty"`
+	Members  []Member  `json:"members,omitempty"` // of an alias that was just made, changed, checked or shown: what each target is
 }
 
 // AliasList is the reply to Aliases.
@@ -42,8 +42,7 @@ type AliasList struct {
 // maxTargets bounds the targets of one alias.
 const maxTargets = 10_000
 
-// AddAlias implements AliasOperator.
-func (o *Operations) AddAlias(ctx context.Context, r NewAlias) (Alias, error) {
+func (o *Operations) addAlias(ctx context.Context, r NewAlias) (Alias, error) {
 	path, err := ours(r.Address)
 	if err != nil {
 		return Alias{}, err
@@ -55,60 +54,38 @@ func (o *Operations) AddAlias(ctx context.Context, r NewAlias) (Alias, error) {
 		return Alias{}, err
 	}
 	a := mail.Alias{Address: path, Created: o.p.Clock.Now()}
-	var warnings []string
-	if a.Targets, warnings, err = o.targets(ctx, path, r.Targets); err != nil {
+	members, err := o.members(ctx, path, r.Targets)
+	if err != nil {
 		return Alias{}, err
 	}
-	switch _, err := o.p.Directory.AccountByAddress(ctx, path); {
-	case err == nil:
-		return Alias{}, mail.Errorf(mail.Exists, "%s is an account; an alias needs an address of its own", path)
-	case !mail.Is(err, mail.NotFound):
+	a.Targets = targets(members)
+	if err := o.noAccount(ctx, path); err != nil {
 		return Alias{}, err
 	}
 	switch old, err := o.p.Directory.Alias(ctx, path); {
 	case err == nil && !r.Replace:
 		return Alias{}, mail.Errorf(mail.Exists, "there is an alias %s already, to %s; add --replace to change it", path, joinPaths(old.Targets))
-	case err != nil && !mail.Is(err, mail.NotFound):
+	case err == nil:
+		a.Created = old.Created
+	case !mail.Is(err, mail.NotFound):
 		return Alias{}, err
 	}
 	if _, err := o.commit(ctx, mail.PutAlias{Alias: a}); err != nil {
 		return Alias{}, err
 	}
-	shown := showAlias(a)
-	shown.Warnings = warnings
-	return shown, nil
+	return showMembers(a, members), nil
 }
 
-// targets reads where an alias leads.
-func (o *Operations) targets(ctx context.Context, alias mail.Path, given []string) (paths []mail.Path, warnings []string, err error) {
-	if len(given) == 0 {
-		return nil, nil, mail.Errorf(mail.Invalid, "alias %s needs at least one target: postrider alias add %s ann@example.com", alias, alias)
+// noAccount refuses the address of an account.
+func (o *Operations) noAccount(ctx context.Context, path mail.Path) error {
+	_, err := o.p.Directory.AccountByAddress(ctx, path)
+	if err == nil {
+		return mail.Errorf(mail.Exists, "%s is an account; an alias needs an address of its own", path)
 	}
-	if len(given) > maxTargets {
-		return nil, nil, mail.Errorf(mail.TooMany, "an alias can have %d targets at most", maxTargets)
+	if mail.Is(err, mail.NotFound) {
+		return nil
 	}
-	for _, s := range given {
-		path, local, err := o.anywhere(ctx, s)
-		switch {
-		case err != nil:
-			return nil, nil, err
-		case path == alias:
-			return nil, nil, mail.Errorf(mail.Invalid, "alias %s cannot lead to itself", alias)
-		case slices.Contains(paths, path):
-			continue
-		}
-		if local {
-			known, err := o.known(ctx, path)
-			if err != nil {
-				return nil, nil, err
-			}
-			if !known {
-				warnings = append(warnings, missing(path))
-			}
-		}
-		paths = append(paths, path)
-	}
-	return paths, warnings, nil
+	return err
 }
 
 func showAlias(a mail.Alias) Alias {
@@ -136,24 +113,29 @@ func (o *Operations) Aliases(ctx context.Context, r AliasFilter) (AliasList, err
 	return out, nil
 }
 
-// RemoveAlias implements AliasOperator.
-func (o *Operations) RemoveAlias(ctx context.Context, r AliasName) (Alias, error) {
-	path, err := ours(r.Address)
+func (o *Operations) removeAlias(ctx context.Context, r AliasName) (Alias, error) {
+	a, err := o.alias(ctx, r.Address)
 	if err != nil {
 		return Alias{}, err
+	}
+	if _, err := o.commit(ctx, mail.RemoveAlias{Address: a.Address}); err != nil {
+		return Alias{}, fmt.Errorf("alias %s: %w", a.Address, err)
+	}
+	return showAlias(a), nil
+}
+
+// alias finds an alias by the address an operator named.
+func (o *Operations) alias(ctx context.Context, s string) (mail.Alias, error) {
+	path, err := ours(s)
+	if err != nil {
+		return mail.Alias{}, err
 	}
 	a, err := o.p.Directory.Alias(ctx, path)
 	if mail.Is(err, mail.NotFound) {
 		if _, accountErr := o.p.Directory.AccountByAddress(ctx, path); accountErr == nil {
-			return Alias{}, mail.Errorf(mail.NotFound, "%s is an account, not an alias; remove it with: postrider account remove %s", path, path)
+			return mail.Alias{}, mail.Errorf(mail.NotFound, "%s is an account, not an alias; remove it with: postrider account remove %s", path, path)
 		}
-		return Alias{}, mail.Errorf(mail.NotFound, "there is no alias %s; see which there are with: postrider alias list", path)
+		return mail.Alias{}, mail.Errorf(mail.NotFound, "there is no alias %s; see which there are with: postrider alias list", path)
 	}
-	if err != nil {
-		return Alias{}, err
-	}
-	if _, err := o.commit(ctx, mail.RemoveAlias{Address: path}); err != nil {
-		return Alias{}, fmt.Errorf("alias %s: %w", path, err)
-	}
-	return showAlias(a), nil
+	return a, err
 }

@@ -42,8 +42,7 @@ type DomainList struct {
 	Domains []Domain `json:"domains"`
 }
 
-// AddDomain implements DomainOperator.
-func (o *Operations) AddDomain(ctx context.Context, r NewDomain) (Domain, error) {
+func (o *Operations) addDomain(ctx context.Context, r NewDomain) (Domain, error) {
 	name, err := domainName(r.Name)
 	if err != nil {
 		return Domain{}, err
@@ -156,8 +155,7 @@ func (o *Operations) domain(ctx context.Context, s string) (mail.Domain, error) 
 	return d, err
 }
 
-// UpdateDomain implements DomainOperator.
-func (o *Operations) UpdateDomain(ctx context.Context, r DomainUpdate) (Domain, error) {
+func (o *Operations) updateDomain(ctx context.Context, r DomainUpdate) (Domain, error) {
 	d, err := o.domain(ctx, r.Name)
 	if err != nil {
 		return Domain{}, err
@@ -178,8 +176,7 @@ func (o *Operations) UpdateDomain(ctx context.Context, r DomainUpdate) (Domain, 
 	return shown, err
 }
 
-// RemoveDomain implements DomainOperator.
-func (o *Operations) RemoveDomain(ctx context.Context, r DomainName) (Domain, error) {
+func (o *Operations) removeDomain(ctx context.Context, r DomainName) (Domain, error) {
 	d, err := o.domain(ctx, r.Name)
 	if err != nil {
 		return Domain{}, err

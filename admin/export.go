@@ -22,8 +22,7 @@ type ExportRequest struct {
 	Mailboxes []string `json:"mailboxes,omitempty"`
 }
 
-// Export implements ExportOperator.
-func (o *Operations) Export(ctx context.Context, r ExportRequest, sink export.Sink) error {
+func (o *Operations) export(ctx context.Context, r ExportRequest, sink export.Sink) error {
 	if o.p.Blobs == nil {
 		return mail.Errorf(mail.Unavailable, "this store has no bodies to export")
 	}

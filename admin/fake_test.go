@@ -2,12 +2,16 @@ package admin_test
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/postrider/postrider/admin"
+	"github.com/postrider/postrider/admin/audit"
 	"github.com/postrider/postrider/mail"
 )
 
@@ -26,12 +30,16 @@ type world struct {
 	submitted   []mail.Submission
 	bodies      []string
 	fail        error // of the next commit
+	notes       map[string]map[string]mail.Note
+	audited     map[string]audit.Entry // by key: what the notes say now
+	recent      []string               // what Recent was asked
 }
 
 func newWorld(t *testing.T) (*world, *admin.Operations) {
 	t.Helper()
 	w := &world{t: t, now: time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC), domains: map[string]mail.Domain{}, boxes: map[mail.AccountID][]mail.NewMailbox{},
-		aliases: map[mail.Path]mail.Alias{}, credentials: map[mail.AccountID]mail.Credential{}}
+		aliases: map[mail.Path]mail.Alias{}, credentials: map[mail.AccountID]mail.Credential{},
+		notes: map[string]map[string]mail.Note{}, audited: map[string]audit.Entry{}}
 	return w, admin.New(admin.Parts{
 		Journal: w, Directory: w, Mailboxes: mailboxes{w: w}, Queue: w, Trail: w, Submitter: w, Checker: w, Clock: w,
 		Credential: func(password string) (mail.Credential, error) {
@@ -214,7 +222,9 @@ func (w *world) Commit(_ context.Context, set mail.ChangeSet) (r mail.Receipt, e
 		err, w.fail = w.fail, nil
 		return r, err
 	}
-	w.commits = append(w.commits, set)
+	if kept := slices.DeleteFunc(slices.Clone(set.Changes), isAudit); len(kept) > 0 {
+		w.commits = append(w.commits, mail.ChangeSet{Changes: kept})
+	}
 	for i, c := range set.Changes {
 		result, err := w.change(c)
 		if err != nil {
@@ -250,6 +260,8 @@ func (w *world) change(c mail.Change) (r mail.Result, err error) {
 		w.aliases[c.Alias.Address] = c.Alias
 	case mail.RemoveAlias:
 		delete(w.aliases, c.Address)
+	case mail.PutNote, mail.RemoveNote, mail.CountNote:
+		w.note(c)
 	case mail.QueueAct:
 		return r, w.queueAct(c)
 	case mail.Record:
@@ -258,6 +270,59 @@ func (w *world) change(c mail.Change) (r mail.Result, err error) {
 		w.t.Errorf("operations committed a %T", c)
 	}
 	return r, nil
+}
+
+func isAudit(c mail.Change) bool {
+	p, ok := c.(mail.PutNote)
+	return ok && p.Note.Kind == audit.Kind
+}
+
+func (w *world) note(c mail.Change) {
+	of := func(kind string) map[string]mail.Note {
+		if w.notes[kind] == nil {
+			w.notes[kind] = map[string]mail.Note{}
+		}
+		return w.notes[kind]
+	}
+	switch c := c.(type) {
+	case mail.PutNote:
+		of(c.Note.Kind)[c.Note.Key] = c.Note
+		if c.Note.Kind == audit.Kind {
+			var e audit.Entry
+			if err := json.Unmarshal(c.Note.Value, &e); err != nil {
+				w.t.Error(err)
+			}
+			w.audited[c.Note.Key] = e
+		}
+	case mail.RemoveNote:
+		delete(of(c.Kind), c.Key)
+	case mail.CountNote:
+		n := of(c.Kind)[c.Key]
+		of(c.Kind)[c.Key] = mail.Note{Kind: c.Kind, Key: c.Key, N: n.N + c.By, Expires: c.Expires}
+	}
+}
+
+func (w *world) Note(_ context.Context, kind, key string) (mail.Note, error) {
+	n, ok := w.notes[kind][key]
+	if !ok {
+		return n, notFound("note")
+	}
+	return n, nil
+}
+
+func (w *world) Notes(_ context.Context, q mail.NoteQuery) (out []mail.Note, _ error) {
+	for _, key := range slices.Sorted(maps.Keys(w.notes[q.Kind])) {
+		if n := w.notes[q.Kind][key]; strings.HasPrefix(key, q.Prefix) && key > q.After && w.now.Before(n.Expires) && (q.Limit == 0 || len(out) < q.Limit) {
+			out = append(out, n)
+		}
+	}
+	return out, nil
+}
+
+// Recent implements admin.RecentTrail.
+func (w *world) Recent(_ context.Context, since, until time.Time, outcome mail.Outcome, limit int) ([]mail.Event, error) {
+	w.recent = append(w.recent, fmt.Sprint(since.Unix(), until.Unix(), outcome, limit))
+	return w.events, nil
 }
 
 func (w *world) queueAct(c mail.QueueAct) error {

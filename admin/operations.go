@@ -3,8 +3,11 @@ package admin
 import (
 	"context"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/postrider/postrider/admin/audit"
+	"github.com/postrider/postrider/admin/overview"
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/proto/addr"
 )
@@ -16,11 +19,15 @@ type Parts struct {
 	Mailboxes mail.Mailboxes
 	Blobs     mail.Blobs // nil: Journal's, where it keeps bodies as well
 	Queue     mail.Queue
+	Notes     mail.Notes // nil: Journal's, where it keeps notes as well
 	Trail     mail.Trail
 	Submitter mail.Submitter
 	Checker   Checker
 	Trust     Trust // nil: nobody looks after DNS and keys
 	Guard     Guard // nil: nobody is banned
+	// Certificates shows those of a running server; nil: there is none.
+	Certificates Certifier
+	Limits       LimitSettings
 	// Credential makes what is stored of a password (service/directory's NewCredential). Its errors are of kind Invalid.
 	Credential func(password string) (mail.Credential, error)
 	Clock      mail.Clock // nil: the machine's
@@ -41,7 +48,11 @@ type Checker interface {
 }
 
 // Operations does what an operator asks. It is safe for use by many at once.
-type Operations struct{ p Parts }
+type Operations struct {
+	p        Parts // Journal is the one that records what is done
+	audit    *audit.Log
+	overview *overview.Overview
+}
 
 var _ Operator = (*Operations)(nil)
 
@@ -53,7 +64,18 @@ func New(p Parts) *Operations {
 	if p.Blobs == nil {
 		p.Blobs, _ = p.Journal.(mail.Blobs)
 	}
-	return &Operations{p: p}
+	if p.Notes == nil {
+		p.Notes, _ = p.Journal.(mail.Notes)
+	}
+	way := audit.WayCommand
+	if p.Facts.Serving {
+		way = audit.WayServer
+	}
+	o := &Operations{audit: audit.New(p.Journal, p.Notes, p.Clock, sync.OnceValue(func() Actor { return audit.Process(way) }))}
+	o.overview = overview.New(overview.Config{Journal: p.Journal, Notes: p.Notes, Clock: p.Clock, Self: p.Facts.self()})
+	p.Journal = o.audit.Journal()
+	o.p = p
+	return o
 }
 
 // commit makes changes durable and gives the result of the first.

@@ -15,6 +15,8 @@ type Operator interface {
 	ExportOperator
 	TrustOperator
 	SystemOperator
+	PageOperator
+	AuditOperator
 }
 
 // DomainOperator looks after the domains that are ours.
@@ -51,6 +53,12 @@ type AliasOperator interface {
 	AddAlias(ctx context.Context, r NewAlias) (Alias, error)
 	// Aliases lists aliases by address.
 	Aliases(ctx context.Context, r AliasFilter) (AliasList, error)
+	// Alias shows an alias and what each of its targets is. NotFound.
+	Alias(ctx context.Context, r AliasName) (Alias, error)
+	// CheckAlias says what AddAlias would make, and what speaks against it, and changes nothing.
+	CheckAlias(ctx context.Context, r NewAlias) (Alias, error)
+	// UpdateAlias has targets come and go. NotFound.
+	UpdateAlias(ctx context.Context, r AliasUpdate) (Alias, error)
 	// RemoveAlias deletes an alias. NotFound.
 	RemoveAlias(ctx context.Context, r AliasName) (Alias, error)
 }
@@ -100,6 +108,26 @@ type SystemOperator interface {
 	Verify(ctx context.Context, r VerifyRequest, progress func(Progress)) (VerifyReport, error)
 	// Compact gives the room of deleted mail back to the disk.
 	Compact(ctx context.Context, r Nothing) (CompactReport, error)
+	// Watch is Examine that tells what it finds as it finds it. progress, where given, is called by one goroutine at a time.
+	Watch(ctx context.Context, r Examination, progress func(Progress)) (Diagnosis, error)
+}
+
+// PageOperator shows what the pages of administration have beyond lists.
+type PageOperator interface {
+	// Charts sums by day: what others reported of our mail and of TLS to us, and how much mail there was.
+	Charts(ctx context.Context, r ChartQuery) (Charts, error)
+	// Certificates lists those that clients are shown, and the names that have none yet. Unavailable when no server runs.
+	Certificates(ctx context.Context, r Nothing) (CertificateList, error)
+	// Nodes lists the processes of the system.
+	Nodes(ctx context.Context, r Nothing) (NodeList, error)
+	// Limits tells what is set and who is near it.
+	Limits(ctx context.Context, r Nothing) (LimitReport, error)
+}
+
+// AuditOperator tells what operators did.
+type AuditOperator interface {
+	// Audit lists records of acts, the latest first.
+	Audit(ctx context.Context, r AuditFilter) (AuditList, error)
 }
 
 // Nothing is the request of an operation that needs to be told nothing.

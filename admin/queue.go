@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/postrider/postrider/admin/audit"
 	"github.com/postrider/postrider/mail"
 )
 
@@ -155,8 +156,7 @@ func noQueued(id int64) error {
 
 var acts = map[string]mail.Act{"retry": mail.ActRetry, "hold": mail.ActHold, "release": mail.ActRelease, "delete": mail.ActDelete}
 
-// ActOnQueue implements QueueOperator.
-func (o *Operations) ActOnQueue(ctx context.Context, r QueueAction) (QueueActed, error) {
+func (o *Operations) actOnQueue(ctx context.Context, r QueueAction) (QueueActed, error) {
 	act, ok := acts[r.Act]
 	filtered := r.All || r.Address != "" || r.Domain != ""
 	switch {
@@ -174,6 +174,8 @@ func (o *Operations) ActOnQueue(ctx context.Context, r QueueAction) (QueueActed,
 			return QueueActed{}, err
 		}
 	}
+	audit.About(ctx, shortly(numbers(ids)))
+	audit.Tell(ctx, count(len(ids), "message", "messages"))
 	out := QueueActed{Act: r.Act, IDs: []int64{}}
 	for _, id := range ids {
 		err := o.act(ctx, mail.QueueID(id), act)

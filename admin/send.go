@@ -26,8 +26,8 @@ type Sent struct {
 // maxSendTo bounds the recipients of one message.
 const maxSendTo = 1000
 
-// Send implements MessageOperator. The submission agent judges the sender and the recipients and completes the header.
-func (o *Operations) Send(ctx context.Context, r SendRequest, message io.Reader) (Sent, error) {
+// The submission agent judges the sender and the recipients and completes the header.
+func (o *Operations) send(ctx context.Context, r SendRequest, message io.Reader) (Sent, error) {
 	if o.p.Submitter == nil {
 		return Sent{}, mail.Errorf(mail.Unavailable, "this system takes no mail from its users; start it with: postrider serve")
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/postrider/postrider/mail"
+	"github.com/postrider/postrider/service/doctor"
 )
 
 // Facts are what a running process knows of itself.
@@ -15,13 +16,15 @@ type Facts struct {
 	Started   time.Time
 	Serving   bool                    // false: the store was opened by a command, with no server running
 	Listening func() []Listener       // nil: none
-	Counters  func() map[string]int64 // nil: none
-}
-
-// Listener is a service and where it listens.
-type Listener struct {
-	Service string `json:"service"` // the key in [listen]: smtp, imaps ...
-	Address string `json:"address"`
+	Counters  func() map[string]int64 // outcomes since the start; nil: none
+	// Volumes counts mail since the start: in, out, bounced, refused and junk (Volume...). nil: Counters tell what they can.
+	Volumes func() map[string]int64
+	// Node is this process's name among those that share the store; "" is the machine's own name.
+	Node string
+	// Roles are the agents it runs; nil: as its listeners tell.
+	Roles []string
+	// Connections counts those that are open, by service; nil: it is not known.
+	Connections func() map[string]int64
 }
 
 // Status is the reply to Status.
@@ -64,6 +67,8 @@ type Progress struct {
 	Stage string `json:"stage"` // what is being looked at, for people
 	Done  int64  `json:"done"`
 	Total int64  `json:"total"` // 0 where it is not known
+	// Finding is what Watch has just found out.
+	Finding *doctor.Finding `json:"finding,omitempty"`
 }
 
 // VerifyReport is the reply to Verify.
@@ -170,8 +175,7 @@ func (o *Operations) Verify(ctx context.Context, r VerifyRequest, progress func(
 	return report, nil
 }
 
-// Compact implements SystemOperator.
-func (o *Operations) Compact(ctx context.Context, _ Nothing) (CompactReport, error) {
+func (o *Operations) compact(ctx context.Context, _ Nothing) (CompactReport, error) {
 	if o.p.Checker == nil {
 		return CompactReport{}, mail.Errorf(mail.Unavailable, "this store cannot be compacted")
 	}

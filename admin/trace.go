@@ -10,13 +10,25 @@ import (
 	"github.com/postrider/postrider/mail"
 )
 
-// TraceQuery says whose way is asked for. Set one of Trace, MessageID and Address, or leave it to Query.
+// TraceQuery says whose way is asked for. Set one of Trace, MessageID and Address, or leave it to Query; without any it is the latest of all.
+// Since, Until and Outcome choose among what is found.
 type TraceQuery struct {
 	Query     string `json:"query,omitempty"` // a Message-ID, trace number or address, whichever it looks like
 	Trace     string `json:"trace,omitempty"`
 	MessageID string `json:"message_id,omitempty"`
 	Address   string `json:"address,omitempty"` // sender or recipient
 	Limit     int    `json:"limit,omitempty"`   // the latest so many events; 0 is 1000
+
+	Since   *time.Time `json:"since,omitempty"`   // passages that something happened in from then on
+	Until   *time.Time `json:"until,omitempty"`   // and before then
+	Outcome string     `json:"outcome,omitempty"` // with an event, or a recipient, of this outcome; "queued" for what waits
+}
+
+// RecentTrail is a Trail that can be asked for the latest messages of all.
+type RecentTrail interface {
+	// Recent gives all events of the traces that have an event that fits, of the latest of which there are at most limit. Zero times and an empty
+	// outcome do not restrict.
+	Recent(ctx context.Context, since, until time.Time, outcome mail.Outcome, limit int) ([]mail.Event, error)
 }
 
 // TraceReport is the reply to Trace: the passages of messages, by when they began.
@@ -62,10 +74,19 @@ type Event struct {
 	Queue   int64     `json:"queue,omitempty"`
 }
 
-const maxTraceLimit = 10_000
+const (
+	maxTraceLimit     = 10_000
+	defaultTraceLimit = 1000
+)
 
 // Trace implements MessageOperator.
 func (o *Operations) Trace(ctx context.Context, r TraceQuery) (TraceReport, error) {
+	if err := r.check(); err != nil {
+		return TraceReport{}, err
+	}
+	if strings.TrimSpace(r.Query) == "" && r.Trace+r.MessageID+r.Address == "" {
+		return o.latest(ctx, r)
+	}
 	queries, what, err := o.trailQueries(ctx, r)
 	if err != nil {
 		return TraceReport{}, err
@@ -83,7 +104,56 @@ func (o *Operations) Trace(ctx context.Context, r TraceQuery) (TraceReport, erro
 	if len(events) == 0 {
 		return TraceReport{}, mail.Errorf(mail.NotFound, "nothing is known of %s; the trail knows messages by Message-ID, by the trace number of their Received field, and by sender and recipient address", what)
 	}
-	return o.passages(ctx, events)
+	out, err := o.passages(ctx, events)
+	if err != nil {
+		return TraceReport{}, err
+	}
+	if out.Passages = slices.DeleteFunc(out.Passages, func(p Passage) bool { return !r.fits(p) }); len(out.Passages) == 0 {
+		return TraceReport{}, mail.Errorf(mail.NotFound, "there are messages of %s, but none at that time with that outcome", what)
+	}
+	return out, nil
+}
+
+// outcomes are those that a TraceQuery may ask for.
+var outcomes = []string{Queued, string(mail.Accepted), string(mail.Delivered), string(mail.Relayed), string(mail.Deferred), string(mail.Bounced),
+	string(mail.Rejected), string(mail.Discarded), string(mail.Expanded), string(mail.Reported)}
+
+func (r TraceQuery) check() error {
+	if r.Outcome != "" && !slices.Contains(outcomes, r.Outcome) {
+		return mail.Errorf(mail.Invalid, "%q is no outcome; there are %s", r.Outcome, strings.Join(outcomes, ", "))
+	}
+	if r.Since != nil && r.Until != nil && r.Until.Before(*r.Since) {
+		return mail.Errorf(mail.Invalid, "the time ends before it begins")
+	}
+	return nil
+}
+
+// fits tells whether one thing that happened in the passage has both the time and the outcome.
+func (r TraceQuery) fits(p Passage) bool {
+	fits := func(at time.Time, outcome string) bool {
+		return (r.Since == nil || !at.Before(*r.Since)) && (r.Until == nil || at.Before(*r.Until)) && (r.Outcome == "" || r.Outcome == outcome)
+	}
+	return slices.ContainsFunc(p.Events, func(e Event) bool { return fits(e.At, e.Outcome) }) ||
+		slices.ContainsFunc(p.Recipients, func(c Recipient) bool { return fits(c.At, c.Outcome) })
+}
+
+// latest shows the latest messages of all, the latest first.
+func (o *Operations) latest(ctx context.Context, r TraceQuery) (TraceReport, error) {
+	trail, ok := o.p.Trail.(RecentTrail)
+	if !ok || r.Outcome == Queued {
+		return TraceReport{}, mail.Errorf(mail.Invalid, "nothing says which message is meant; give its Message-ID, its trace number, or an address")
+	}
+	limit := min(r.Limit, maxTraceLimit)
+	if limit <= 0 {
+		limit = defaultTraceLimit
+	}
+	events, err := trail.Recent(ctx, value(r.Since), value(r.Until), mail.Outcome(r.Outcome), limit)
+	if err != nil {
+		return TraceReport{}, err
+	}
+	out, err := o.passages(ctx, events)
+	slices.Reverse(out.Passages)
+	return out, err
 }
 
 // trailQueries makes of a request the questions to ask, the likeliest first.

@@ -104,27 +104,6 @@ type ReportFilter struct {
 	Limit  int    `json:"limit,omitempty"` // the latest so many; 0: 100
 }
 
-// Report is one report that somebody sent about a domain of ours.
-type Report struct {
-	Kind         string         `json:"kind"`
-	Organization string         `json:"organization"`
-	Domain       string         `json:"domain"`
-	Begin        time.Time      `json:"begin"`
-	End          time.Time      `json:"end"`
-	Passed       int64          `json:"passed"` // messages, or TLS sessions
-	Failed       int64          `json:"failed"`
-	Policy       string         `json:"policy,omitempty"`
-	Details      []ReportDetail `json:"details,omitempty"`
-	Cut          bool           `json:"cut,omitempty"` // it told more than is kept
-}
-
-// ReportDetail is one line of a report: a host that sent mail in our name, or a kind of failure of TLS.
-type ReportDetail struct {
-	Subject string `json:"subject"` // an address, or the host
-	Count   int64  `json:"count"`
-	Result  string `json:"result"`
-}
-
 // ReportList is the reply to Reports.
 type ReportList struct {
 	Reports []Report `json:"reports"`
@@ -174,8 +153,7 @@ func (o *Operations) Records(ctx context.Context, r RecordsFor) (RecordList, err
 	return RecordList{Domain: name, Records: list}, err
 }
 
-// Publish implements TrustOperator.
-func (o *Operations) Publish(ctx context.Context, r RecordsFor) (RecordList, error) {
+func (o *Operations) publish(ctx context.Context, r RecordsFor) (RecordList, error) {
 	out, err := o.Records(ctx, r)
 	if err != nil {
 		return RecordList{}, err
@@ -184,8 +162,19 @@ func (o *Operations) Publish(ctx context.Context, r RecordsFor) (RecordList, err
 	return out, err
 }
 
+// Examiner is a Trust that tells what it finds as it finds it.
+type Examiner interface {
+	// ExamineTelling makes all of doctor's checks. each is called by one goroutine at a time.
+	ExamineTelling(ctx context.Context, domain string, each func(doctor.Finding)) (doctor.Report, error)
+}
+
 // Examine implements TrustOperator.
 func (o *Operations) Examine(ctx context.Context, r Examination) (Diagnosis, error) {
+	return o.Watch(ctx, r, nil)
+}
+
+// Watch implements SystemOperator.
+func (o *Operations) Watch(ctx context.Context, r Examination, progress func(Progress)) (Diagnosis, error) {
 	var names []string
 	t, err := o.trust()
 	if err != nil {
@@ -200,15 +189,38 @@ func (o *Operations) Examine(ctx context.Context, r Examination) (Diagnosis, err
 	} else if names, err = o.domainNames(ctx); err != nil {
 		return Diagnosis{}, err
 	}
+	if progress == nil {
+		progress = func(Progress) {}
+	}
+	checks := int64(len(doctor.Checks()))
 	out := Diagnosis{Reports: []doctor.Report{}}
-	for _, name := range names {
-		report, err := t.Examine(ctx, name, r.Last)
+	for i, name := range names {
+		p := Progress{Stage: name, Done: int64(i) * checks, Total: int64(len(names)) * checks}
+		progress(p)
+		report, err := examine(ctx, t, name, r.Last, p, progress)
 		if err != nil {
 			return out, err
 		}
 		out.Reports = append(out.Reports, report)
 	}
 	return out, nil
+}
+
+// examine looks at one domain, from the progress that was made before.
+func examine(ctx context.Context, t Trust, name string, last bool, p Progress, progress func(Progress)) (doctor.Report, error) {
+	telling, ok := t.(Examiner)
+	if !ok || last {
+		return t.Examine(ctx, name, last)
+	}
+	checks := map[string]bool{}
+	return telling.ExamineTelling(ctx, name, func(f doctor.Finding) {
+		if !checks[f.Check] {
+			checks[f.Check] = true
+			p.Done++
+		}
+		p.Finding = &f
+		progress(p)
+	})
 }
 
 func (o *Operations) domainNames(ctx context.Context) ([]string, error) {
@@ -232,10 +244,13 @@ func (o *Operations) Keys(ctx context.Context, r DomainName) (KeyList, error) {
 	if err != nil {
 		return KeyList{}, err
 	}
-	if err := t.Ensure(ctx, name); err != nil { // a domain from before [dkim] was turned on
+	keys, err := t.Keys(ctx, name)
+	if err == nil && len(keys) == 0 { // a domain from before [dkim] was turned on
+		keys, err = o.makeKeys(ctx, name)
+	}
+	if err != nil {
 		return KeyList{}, err
 	}
-	keys, err := t.Keys(ctx, name)
 	out := KeyList{Domain: name, Keys: []Key{}}
 	for _, k := range keys {
 		record, err := k.Record()
@@ -248,8 +263,7 @@ func (o *Operations) Keys(ctx context.Context, r DomainName) (KeyList, error) {
 	return out, err
 }
 
-// RotateKeys implements TrustOperator.
-func (o *Operations) RotateKeys(ctx context.Context, r DomainName) (Rotation, error) {
+func (o *Operations) rotateKeys(ctx context.Context, r DomainName) (Rotation, error) {
 	name, t, err := o.served(ctx, r.Name)
 	if err != nil {
 		return Rotation{}, err
@@ -274,8 +288,7 @@ func (o *Operations) Bans(ctx context.Context, _ Nothing) (BanList, error) {
 	return BanList{Bans: list}, err
 }
 
-// Unban implements TrustOperator.
-func (o *Operations) Unban(ctx context.Context, r BanName) (BanList, error) {
+func (o *Operations) unban(ctx context.Context, r BanName) (BanList, error) {
 	if o.p.Guard == nil {
 		return o.Bans(ctx, Nothing{})
 	}

@@ -3,6 +3,7 @@ package admin_test
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -126,7 +127,7 @@ func TestTrust(t *testing.T) {
 	if d, err := op.RemoveDomain(ctx, admin.DomainName{Name: "two.test"}); err != nil || len(d.Warnings) != 0 {
 		t.Errorf("%+v, %v", d, err)
 	}
-	if got := strings.Join(f.asked, "; "); got != "keys for one.test; keys for two.test; records one.test; keys for one.test; unban 192.0.2.1/32; forget two.test" {
+	if got := strings.Join(f.asked, "; "); got != "keys for one.test; keys for two.test; records one.test; unban 192.0.2.1/32; forget two.test" {
 		t.Errorf("asked: %s", got)
 	}
 	bare := admin.New(admin.Parts{Journal: w, Directory: w, Clock: w})
@@ -135,5 +136,45 @@ func TestTrust(t *testing.T) {
 	}
 	if _, err := bare.Bans(ctx, admin.Nothing{}); !mail.Is(err, mail.Unavailable) {
 		t.Errorf("%v", err)
+	}
+}
+
+// telling is a trust that tells what it finds as it finds it.
+type telling struct{ trust }
+
+func (f *telling) ExamineTelling(_ context.Context, domain string, each func(doctor.Finding)) (doctor.Report, error) {
+	for _, check := range []string{"mx", "mx", "spf"} {
+		each(doctor.Finding{Check: check, Subject: domain})
+	}
+	return doctor.Report{Domain: domain}, nil
+}
+
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	w, _ := people(t)
+	if _, err := admin.New(admin.Parts{Journal: w, Directory: w, Clock: w}).AddDomain(t.Context(), admin.NewDomain{Name: "two.test"}); err != nil {
+		t.Fatal(err)
+	}
+	checks := int64(len(doctor.Checks()))
+	for name, tt := range map[string]struct {
+		trust admin.Trust
+		r     admin.Examination
+		done  []int64
+	}{
+		"finding by finding": {&telling{}, admin.Examination{}, []int64{0, 1, 1, 2, checks, checks + 1, checks + 1, checks + 2}},
+		"domain by domain":   {&trust{}, admin.Examination{}, []int64{0, checks}},
+		"one domain":         {&telling{}, admin.Examination{Domain: "Two.test"}, []int64{0, 1, 1, 2}},
+	} {
+		op := admin.New(admin.Parts{Journal: w, Directory: w, Clock: w, Trust: tt.trust})
+		var got []int64
+		d, err := op.Watch(t.Context(), tt.r, func(p admin.Progress) {
+			got = append(got, p.Done)
+			if p.Finding != nil && p.Finding.Subject != p.Stage || p.Total%checks != 0 {
+				t.Errorf("%s: %+v", name, p)
+			}
+		})
+		if err != nil || !slices.Equal(got, tt.done) || len(d.Reports) == 0 {
+			t.Errorf("%s: got %v, %+v, %v", name, got, d, err)
+		}
 	}
 }

@@ -23,7 +23,7 @@ func (c *Client) UpdateDomain(ctx context.Context, r admin.DomainUpdate) (admin.
 
 // RemoveDomain implements admin.DomainOperator.
 func (c *Client) RemoveDomain(ctx context.Context, r admin.DomainName) (admin.Domain, error) {
-	return call[admin.DomainName, admin.Domain](ctx, c, pathDomainRemove, r)
+	return call[admin.DomainName, admin.Domain](ctx, c, PathDomainRemove, r)
 }
 
 // AddAccount implements admin.AccountOperator.
@@ -43,17 +43,17 @@ func (c *Client) Account(ctx context.Context, r admin.AccountName) (admin.Accoun
 
 // UpdateAccount implements admin.AccountOperator.
 func (c *Client) UpdateAccount(ctx context.Context, r admin.AccountUpdate) (admin.Account, error) {
-	return call[admin.AccountUpdate, admin.Account](ctx, c, pathAccountUpdate, r)
+	return call[admin.AccountUpdate, admin.Account](ctx, c, PathAccountUpdate, r)
 }
 
 // SetPassword implements admin.AccountOperator.
 func (c *Client) SetPassword(ctx context.Context, r admin.PasswordChange) (admin.PasswordChanged, error) {
-	return call[admin.PasswordChange, admin.PasswordChanged](ctx, c, pathAccountPassword, r)
+	return call[admin.PasswordChange, admin.PasswordChanged](ctx, c, PathAccountPassword, r)
 }
 
 // RemoveAccount implements admin.AccountOperator.
 func (c *Client) RemoveAccount(ctx context.Context, r admin.AccountName) (admin.Account, error) {
-	return call[admin.AccountName, admin.Account](ctx, c, pathAccountRemove, r)
+	return call[admin.AccountName, admin.Account](ctx, c, PathAccountRemove, r)
 }
 
 // AddAlias implements admin.AliasOperator.
@@ -139,4 +139,44 @@ func (c *Client) Unban(ctx context.Context, r admin.BanName) (admin.BanList, err
 // Reports implements admin.TrustOperator.
 func (c *Client) Reports(ctx context.Context, r admin.ReportFilter) (admin.ReportList, error) {
 	return call[admin.ReportFilter, admin.ReportList](ctx, c, pathReports, r)
+}
+
+// Alias implements admin.AliasOperator.
+func (c *Client) Alias(ctx context.Context, r admin.AliasName) (admin.Alias, error) {
+	return call[admin.AliasName, admin.Alias](ctx, c, pathAliasShow, r)
+}
+
+// CheckAlias implements admin.AliasOperator.
+func (c *Client) CheckAlias(ctx context.Context, r admin.NewAlias) (admin.Alias, error) {
+	return call[admin.NewAlias, admin.Alias](ctx, c, pathAliasCheck, r)
+}
+
+// UpdateAlias implements admin.AliasOperator.
+func (c *Client) UpdateAlias(ctx context.Context, r admin.AliasUpdate) (admin.Alias, error) {
+	return call[admin.AliasUpdate, admin.Alias](ctx, c, pathAliasUpdate, r)
+}
+
+// Charts implements admin.PageOperator.
+func (c *Client) Charts(ctx context.Context, r admin.ChartQuery) (admin.Charts, error) {
+	return call[admin.ChartQuery, admin.Charts](ctx, c, pathCharts, r)
+}
+
+// Certificates implements admin.PageOperator.
+func (c *Client) Certificates(ctx context.Context, r admin.Nothing) (admin.CertificateList, error) {
+	return call[admin.Nothing, admin.CertificateList](ctx, c, pathCertificates, r)
+}
+
+// Nodes implements admin.PageOperator.
+func (c *Client) Nodes(ctx context.Context, r admin.Nothing) (admin.NodeList, error) {
+	return call[admin.Nothing, admin.NodeList](ctx, c, pathNodes, r)
+}
+
+// Limits implements admin.PageOperator.
+func (c *Client) Limits(ctx context.Context, r admin.Nothing) (admin.LimitReport, error) {
+	return call[admin.Nothing, admin.LimitReport](ctx, c, pathLimits, r)
+}
+
+// Audit implements admin.AuditOperator.
+func (c *Client) Audit(ctx context.Context, r admin.AuditFilter) (admin.AuditList, error) {
+	return call[admin.AuditFilter, admin.AuditList](ctx, c, pathAudit, r)
 }

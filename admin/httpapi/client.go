@@ -55,8 +55,8 @@ func (c *Client) post(ctx context.Context, path string, body io.Reader) (io.Read
 		return reply.Body, nil
 	case err == nil:
 		defer reply.Body.Close()
-		var f failure
-		if json.NewDecoder(io.LimitReader(reply.Body, maxRequest)).Decode(&f) != nil || f.Error.Text == "" {
+		var f failed
+		if json.NewDecoder(io.LimitReader(reply.Body, MaxRequest)).Decode(&f) != nil || f.Error.Text == "" {
 			return nil, mail.Errorf(mail.Internal, "the server answered %s without saying why", reply.Status)
 		}
 		return nil, f.Error.err()
@@ -103,7 +103,7 @@ func (c *Client) Send(ctx context.Context, r admin.SendRequest, message io.Reade
 	}
 	// A reader that the transport cannot close or measure: the message stays the caller's and goes out in chunks, so that its
 	// end is told from a connection that broke.
-	body, err := c.post(ctx, pathSend, io.MultiReader(bytes.NewReader(append(line, '\n')), message))
+	body, err := c.post(ctx, PathSend, io.MultiReader(bytes.NewReader(append(line, '\n')), message))
 	if err != nil {
 		return admin.Sent{}, err
 	}
@@ -117,24 +117,34 @@ func (c *Client) Send(ctx context.Context, r admin.SendRequest, message io.Reade
 
 // Verify implements admin.SystemOperator.
 func (c *Client) Verify(ctx context.Context, r admin.VerifyRequest, progress func(admin.Progress)) (admin.VerifyReport, error) {
-	text, err := json.Marshal(r)
+	return follow[admin.VerifyRequest, admin.VerifyReport](ctx, c, pathVerify, r, progress)
+}
+
+// Watch implements admin.SystemOperator.
+func (c *Client) Watch(ctx context.Context, r admin.Examination, progress func(admin.Progress)) (admin.Diagnosis, error) {
+	return follow[admin.Examination, admin.Diagnosis](ctx, c, pathDoctorRun, r, progress)
+}
+
+// follow asks for an operation that tells progress.
+func follow[Q, A any](ctx context.Context, c *Client, path string, request Q, progress func(admin.Progress)) (reply A, err error) {
+	text, err := json.Marshal(request)
 	if err != nil {
-		return admin.VerifyReport{}, mail.Errorf(mail.Invalid, "the request cannot be written as JSON: %w", err)
+		return reply, mail.Errorf(mail.Invalid, "the request cannot be written as JSON: %w", err)
 	}
-	body, err := c.post(ctx, pathVerify, bytes.NewReader(text))
+	body, err := c.post(ctx, path, bytes.NewReader(text))
 	if err != nil {
-		return admin.VerifyReport{}, err
+		return reply, err
 	}
 	defer body.Close()
 	lines := json.NewDecoder(io.LimitReader(body, maxReply))
 	for {
-		var s step
+		var s step[A]
 		if err := lines.Decode(&s); err != nil {
-			return admin.VerifyReport{}, broken(ctx, err)
+			return reply, broken(ctx, err)
 		}
 		switch {
 		case s.Error != nil:
-			return admin.VerifyReport{}, s.Error.err()
+			return reply, s.Error.err()
 		case s.Reply != nil:
 			return *s.Reply, nil
 		case s.Progress != nil && progress != nil:

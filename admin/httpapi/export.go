@@ -16,7 +16,6 @@ import (
 )
 
 const (
-	pathExport = "/v1/export"
 	// chunkSize is how much of a message is sent at once.
 	chunkSize = 64 << 10
 	// maxFrame bounds a frame's line: a message's facts with all the keywords one may have.
@@ -34,23 +33,20 @@ type frame struct {
 	Broken  string          `json:"broken,omitempty"` // the message cannot be read to its end, and why
 	Missing *export.Missing `json:"missing,omitempty"`
 	Done    bool            `json:"done,omitempty"`
-	Error   *wireError      `json:"error,omitempty"`
+	Error   *Failure        `json:"error,omitempty"`
 }
 
-// serveExport streams an export to whoever asks.
-func serveExport(w http.ResponseWriter, r *http.Request, op admin.ExportOperator) {
-	unary(w)
-	var request admin.ExportRequest
-	if err := decode(http.MaxBytesReader(w, r.Body, maxRequest), &request); err != nil {
-		answerError(w, err)
+// export streams an export to whoever asks.
+func (f *Face) export(w http.ResponseWriter, r *http.Request) {
+	request, ok := read[admin.ExportRequest](f, w, r, PathExport)
+	if !ok {
 		return
 	}
-	arrived(w)
 	w.Header().Set("Content-Type", "application/vnd.postrider.export")
 	out := &frameWriter{w: w, c: http.NewResponseController(w), chunk: make([]byte, chunkSize)}
 	last := frame{Done: true}
-	if err := op.Export(r.Context(), request, out); err != nil {
-		e := toWire(err)
+	if err := f.Operator().Export(r.Context(), request, out); err != nil {
+		e := f.failure(r.Context(), err)
 		last = frame{Error: &e}
 	}
 	_ = out.send(last) // when it fails, the client has gone
@@ -125,7 +121,7 @@ func (c *Client) Export(ctx context.Context, r admin.ExportRequest, sink export.
 	if err != nil {
 		return mail.Errorf(mail.Invalid, "the request cannot be written as JSON: %w", err)
 	}
-	body, err := c.post(ctx, pathExport, bytes.NewReader(text))
+	body, err := c.post(ctx, PathExport, bytes.NewReader(text))
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/postrider/postrider/admin"
+	"github.com/postrider/postrider/service/doctor"
 	"github.com/postrider/postrider/service/export"
 )
 
@@ -178,4 +179,42 @@ func (f *fake) Export(ctx context.Context, r admin.ExportRequest, sink export.Si
 	}
 	_, err := on[admin.ExportRequest, admin.Nothing](f, r)
 	return err
+}
+
+func (f *fake) Alias(_ context.Context, r admin.AliasName) (admin.Alias, error) {
+	return on[admin.AliasName, admin.Alias](f, r)
+}
+
+func (f *fake) CheckAlias(_ context.Context, r admin.NewAlias) (admin.Alias, error) {
+	return on[admin.NewAlias, admin.Alias](f, r)
+}
+
+func (f *fake) UpdateAlias(_ context.Context, r admin.AliasUpdate) (admin.Alias, error) {
+	return on[admin.AliasUpdate, admin.Alias](f, r)
+}
+
+func (f *fake) Charts(_ context.Context, r admin.ChartQuery) (admin.Charts, error) {
+	return on[admin.ChartQuery, admin.Charts](f, r)
+}
+
+func (f *fake) Certificates(_ context.Context, r admin.Nothing) (admin.CertificateList, error) {
+	return on[admin.Nothing, admin.CertificateList](f, r)
+}
+
+func (f *fake) Nodes(_ context.Context, r admin.Nothing) (admin.NodeList, error) {
+	return on[admin.Nothing, admin.NodeList](f, r)
+}
+
+func (f *fake) Limits(_ context.Context, r admin.Nothing) (admin.LimitReport, error) {
+	return on[admin.Nothing, admin.LimitReport](f, r)
+}
+
+func (f *fake) Audit(_ context.Context, r admin.AuditFilter) (admin.AuditList, error) {
+	return on[admin.AuditFilter, admin.AuditList](f, r)
+}
+
+// Watch implements admin.SystemOperator.
+func (f *fake) Watch(_ context.Context, r admin.Examination, progress func(admin.Progress)) (admin.Diagnosis, error) {
+	progress(admin.Progress{Stage: "one.test", Done: 1, Total: 2, Finding: &doctor.Finding{Check: "mx", Level: doctor.Fault, Text: "no"}})
+	return on[admin.Examination, admin.Diagnosis](f, r)
 }

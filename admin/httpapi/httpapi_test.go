@@ -23,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/postrider/postrider/admin"
+	"github.com/postrider/postrider/admin/audit"
 	"github.com/postrider/postrider/admin/httpapi"
 	"github.com/postrider/postrider/mail"
 )
@@ -161,6 +162,17 @@ func TestEveryOperationIsCarried(t *testing.T) {
 		carried(t, f, "Bans", c.Bans):                   true,
 		carried(t, f, "Unban", c.Unban):                 true,
 		carried(t, f, "Reports", c.Reports):             true,
+		carried(t, f, "Alias", c.Alias):                 true,
+		carried(t, f, "CheckAlias", c.CheckAlias):       true,
+		carried(t, f, "UpdateAlias", c.UpdateAlias):     true,
+		carried(t, f, "Charts", c.Charts):               true,
+		carried(t, f, "Certificates", c.Certificates):   true,
+		carried(t, f, "Nodes", c.Nodes):                 true,
+		carried(t, f, "Limits", c.Limits):               true,
+		carried(t, f, "Audit", c.Audit):                 true,
+		carried(t, f, "Watch", func(ctx context.Context, r admin.Examination) (admin.Diagnosis, error) {
+			return c.Watch(ctx, r, nil)
+		}): true,
 		carried(t, f, "Send", func(ctx context.Context, r admin.SendRequest) (admin.Sent, error) {
 			return c.Send(ctx, r, strings.NewReader("a\r\nb"))
 		}): true,
@@ -390,6 +402,55 @@ func TestVerifyTellsProgress(t *testing.T) {
 	r, err := dial(t, path).Verify(t.Context(), admin.VerifyRequest{}, func(p admin.Progress) { got = append(got, p.Done) })
 	if err != nil || len(r.Damage) != 1 || len(got) != 3 || got[2] != 2 {
 		t.Errorf("got %+v, %v, %v", r, got, err)
+	}
+}
+
+// TestEveryOperationHasARoute: the table and the interface say the same, and a path stands there once.
+func TestEveryOperationHasARoute(t *testing.T) {
+	t.Parallel()
+	paths := map[string]bool{}
+	for _, r := range httpapi.Routes() {
+		paths[r.Path] = true
+	}
+	if n := reflect.TypeFor[admin.Operator]().NumMethod(); len(paths) != n || len(httpapi.Routes()) != n {
+		t.Errorf("%d operations have %d routes with %d paths", n, len(httpapi.Routes()), len(paths))
+	}
+}
+
+// whoami is an operator that tells who asks.
+type whoami struct {
+	fake
+	who chan admin.Actor
+}
+
+func (w *whoami) Status(ctx context.Context, _ admin.Nothing) (admin.Status, error) {
+	a, _ := audit.By(ctx)
+	w.who <- a
+	return admin.Status{}, nil
+}
+
+// TestActor: who asks over the socket is known by the process at its other end.
+func TestActor(t *testing.T) {
+	t.Parallel()
+	w := &whoami{who: make(chan admin.Actor, 1)}
+	path, _ := serve(t, w)
+	if _, err := dial(t, path).Status(t.Context(), admin.Nothing{}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := <-w.who, (admin.Actor{Way: audit.WaySocket, Name: audit.User(os.Getuid())}); got != want {
+		t.Errorf("asked by %+v, want %+v", got, want)
+	}
+}
+
+func TestWatchTellsFindings(t *testing.T) {
+	t.Parallel()
+	path, _ := serve(t, &fake{})
+	var got []admin.Progress
+	if _, err := dial(t, path).Watch(t.Context(), admin.Examination{}, func(p admin.Progress) { got = append(got, p) }); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 1 || got[0].Stage != "one.test" || got[0].Finding == nil || got[0].Finding.Text != "no" {
+		t.Errorf("told %+v", got)
 	}
 }
 

@@ -16,8 +16,10 @@ import (
 	"github.com/postrider/postrider/mail"
 )
 
+// MaxRequest bounds a request, in octets: an alias with as many targets as one may have.
+const MaxRequest = 4 << 20
+
 const (
-	maxRequest = 4 << 20   // octets of a request: an alias with as many targets as one may have
 	maxMessage = 1 << 30   // octets of a message; the submission agent has a limit of its own below this
 	maxLine    = 256 << 10 // octets of the line before a message: as many recipients as one may have
 	readTime   = time.Minute
@@ -34,6 +36,7 @@ func Serve(ctx context.Context, l net.Listener, op admin.Operator, log *slog.Log
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return admin.As(ctx, actor(c)) },
 	}
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
@@ -81,53 +84,55 @@ func (a arriving) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// serveSend takes a message: a line with the request, then the message as it is.
-func serveSend(w http.ResponseWriter, r *http.Request, op admin.MessageOperator) {
+// send takes a message: a line with the request, then the message as it is.
+func (f *Face) send(w http.ResponseWriter, r *http.Request) {
 	body := bufio.NewReaderSize(arriving{r: http.MaxBytesReader(w, r.Body, maxMessage), w: w}, maxLine)
 	line, err := body.ReadSlice('\n')
 	if err != nil {
-		answerError(w, mail.Errorf(mail.Invalid, "the message must begin with a line that says whose and to whom it is, of %d octets at most", maxLine))
+		f.answerError(w, r, mail.Errorf(mail.Invalid, "the message must begin with a line that says whose and to whom it is, of %d octets at most", maxLine))
 		return
 	}
 	var request admin.SendRequest
 	if err := decode(bytes.NewReader(line), &request); err != nil {
-		answerError(w, err)
+		f.answerError(w, r, err)
 		return
 	}
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(workTime))
-	reply, err := op.Send(r.Context(), request, body)
+	reply, err := f.Operator().Send(r.Context(), request, body)
 	if err != nil {
-		answerError(w, err)
+		f.answerError(w, r, err)
 		return
 	}
 	answer(w, http.StatusOK, reply)
 }
 
-// serveVerify tells progress while it works. Headers are sent before anything is known, so its errors come in the stream.
-func serveVerify(w http.ResponseWriter, r *http.Request, op admin.SystemOperator) {
-	unary(w)
-	var request admin.VerifyRequest
-	if err := decode(http.MaxBytesReader(w, r.Body, maxRequest), &request); err != nil {
-		answerError(w, err)
-		return
-	}
-	arrived(w)
-	c := http.NewResponseController(w)
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	out := json.NewEncoder(w)
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	tell := func(s step) {
-		_ = c.SetWriteDeadline(time.Now().Add(workTime))
-		if out.Encode(s) != nil || c.Flush() != nil {
-			cancel() // nobody listens any more
+// streamRoute is an operation that tells progress while it works: its reply is one JSON object a line, the last of which has the reply or the
+// error. Headers are sent before anything is known, so that errors of the work come in the stream.
+func streamRoute[Q, A any](path string, do func(admin.Operator, context.Context, Q, func(admin.Progress)) (A, error)) Route {
+	return Route{path, func(f *Face, w http.ResponseWriter, r *http.Request) {
+		request, ok := read[Q](f, w, r, path)
+		if !ok {
+			return
 		}
-	}
-	report, err := op.Verify(ctx, request, func(p admin.Progress) { tell(step{Progress: &p}) })
-	if err != nil {
-		e := toWire(err)
-		tell(step{Error: &e})
-		return
-	}
-	tell(step{Reply: &report})
+		c := http.NewResponseController(w)
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Accel-Buffering", "no")
+		out := json.NewEncoder(w)
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		tell := func(s step[A]) {
+			_ = c.SetWriteDeadline(time.Now().Add(workTime))
+			if out.Encode(s) != nil || c.Flush() != nil {
+				cancel() // nobody listens any more
+			}
+		}
+		reply, err := do(f.Operator(), ctx, request, func(p admin.Progress) { tell(step[A]{Progress: &p}) })
+		if err != nil {
+			e := f.failure(r.Context(), err)
+			tell(step[A]{Error: &e})
+			return
+		}
+		tell(step[A]{Reply: &reply})
+	}}
 }

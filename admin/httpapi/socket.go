@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/postrider/postrider/admin"
+	"github.com/postrider/postrider/admin/audit"
 	"github.com/postrider/postrider/mail"
 )
 
@@ -82,6 +84,14 @@ func (l *listener) Close() error {
 		}
 	})
 	return err
+}
+
+// actor is who connected: the user whose process it is, where the system tells; else the one we run as, who alone can (and root).
+func actor(c net.Conn) admin.Actor {
+	if uid, ok := peer(c); ok {
+		return admin.Actor{Way: audit.WaySocket, Name: audit.User(uid)}
+	}
+	return audit.Process(audit.WaySocket)
 }
 
 // ErrNotRunning says that no server answers on a socket.

@@ -32,14 +32,25 @@ func shorten(path string) (short string, done func(), err error) {
 
 // allowed reports whether whoever connected is root or the user we run as.
 func allowed(c *net.UnixConn) bool {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return false
+	uid, ok := peer(c)
+	return ok && (uid == 0 || uid == os.Geteuid())
+}
+
+// peer is the user of the process at the other end of a connection.
+func peer(c net.Conn) (uid int, ok bool) {
+	unixConn, isUnix := c.(*net.UnixConn)
+	if !isUnix {
+		return 0, false
 	}
-	ok := false
+	raw, err := unixConn.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
 	err = raw.Control(func(fd uintptr) {
 		cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-		ok = err == nil && (cred.Uid == 0 || int(cred.Uid) == os.Geteuid())
+		if ok = err == nil; ok {
+			uid = int(cred.Uid)
+		}
 	})
-	return err == nil && ok
+	return uid, err == nil && ok
 }

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -11,27 +13,28 @@ import (
 	"github.com/postrider/postrider/mail"
 )
 
-// failure is an error on the wire.
-type failure struct {
-	Error wireError `json:"error"`
+// failed is an error on the wire.
+type failed struct {
+	Error Failure `json:"error"`
 }
 
-type wireError struct {
+// Failure is an error as it is told.
+type Failure struct {
 	Kind     string `json:"kind"`
 	Text     string `json:"text"`
 	Enhanced string `json:"enhanced,omitempty"`
 }
 
 // step is one line of a streamed reply: progress, or its end as a reply or an error.
-type step struct {
-	Progress *admin.Progress     `json:"progress,omitempty"`
-	Reply    *admin.VerifyReport `json:"reply,omitempty"`
-	Error    *wireError          `json:"error,omitempty"`
+type step[A any] struct {
+	Progress *admin.Progress `json:"progress,omitempty"`
+	Reply    *A              `json:"reply,omitempty"`
+	Error    *Failure        `json:"error,omitempty"`
 }
 
 // toWire keeps the cause of an error in its text: whoever asks here owns the server.
-func toWire(err error) wireError {
-	out := wireError{Kind: mail.KindOf(err).String(), Text: err.Error()}
+func toWire(err error) Failure {
+	out := Failure{Kind: mail.KindOf(err).String(), Text: err.Error()}
 	var e *mail.Error
 	if errors.As(err, &e) {
 		out.Enhanced = e.Enhanced
@@ -39,7 +42,7 @@ func toWire(err error) wireError {
 	return out
 }
 
-func (e wireError) err() error {
+func (e Failure) err() error {
 	return &mail.Error{Kind: kindNamed(e.Kind), Text: e.Text, Enhanced: e.Enhanced}
 }
 
@@ -53,8 +56,16 @@ func kindNamed(name string) mail.Kind {
 	return mail.Internal
 }
 
-// status translates a kind for HTTP.
-func status(k mail.Kind) int {
+// failure is an error as this face tells it.
+func (f *Face) failure(ctx context.Context, err error) Failure {
+	if f.Failure != nil {
+		return f.Failure(ctx, err)
+	}
+	return toWire(err)
+}
+
+// Status translates a kind for HTTP.
+func Status(k mail.Kind) int {
 	switch k {
 	case mail.Invalid:
 		return http.StatusBadRequest
@@ -76,6 +87,28 @@ func status(k mail.Kind) int {
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
+}
+
+// decodeConfirmed reads one JSON object that may have the field "confirm" beside those of into.
+func decodeConfirmed(r io.Reader, into any) (confirm string, err error) {
+	var all map[string]json.RawMessage
+	if err := decode(r, &all); err != nil {
+		return "", err
+	}
+	if raw, ok := all["confirm"]; ok {
+		if err := json.Unmarshal(raw, &confirm); err != nil {
+			return "", mail.Errorf(mail.Invalid, "the field \"confirm\" must be a text: the name of what is meant")
+		}
+		delete(all, "confirm")
+	}
+	if all == nil {
+		return "", mail.Errorf(mail.Invalid, "the request is not the JSON object it should be")
+	}
+	rest, err := json.Marshal(all)
+	if err != nil {
+		return "", mail.Errorf(mail.Invalid, "the request is not the JSON object it should be: %w", err)
+	}
+	return confirm, decode(bytes.NewReader(rest), into)
 }
 
 // decode reads one JSON object and nothing after it.
@@ -105,10 +138,14 @@ func answer(w http.ResponseWriter, code int, v any) {
 		code, text = http.StatusInternalServerError, []byte(`{"error":{"kind":"internal","text":"the reply cannot be written as JSON"}}`)
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
 	_, _ = w.Write(append(text, '\n')) // the client has gone when this fails
 }
 
-func answerError(w http.ResponseWriter, err error) {
-	answer(w, status(mail.KindOf(err)), failure{Error: toWire(err)})
+func (f *Face) answerError(w http.ResponseWriter, r *http.Request, err error) {
+	answer(w, Status(mail.KindOf(err)), failed{Error: f.failure(r.Context(), err)})
 }
+
+// Fail answers an error as a Failure.
+func Fail(w http.ResponseWriter, code int, f Failure) { answer(w, code, failed{Error: f}) }
