@@ -352,6 +352,17 @@ class Emails {
     return back
   }
 
+  /** Turns back what a sweep did. */
+  async restore(back: Map<Id, Patch>, progress: (done: number) => void, signal: AbortSignal): Promise<void> {
+    let done = 0
+    for (const some of chunks([...back], Math.min(500, session.jmap.limit('maxObjectsInSet')))) {
+      if (signal.aborted) return
+      await this.store(Object.fromEntries(some.map(([id, p]) => [id, wire(p)])), new Map(some), new Map())
+      done += some.length
+      progress(done)
+    }
+  }
+
   private async store(update: Record<Id, Record<string, unknown>>, patches: Map<Id, Patch>, back: Map<Id, Patch>): Promise<void> {
     const set = await session.jmap.call<SetResult<Summary>>('Email/set', { update })
     for (const id of Object.keys(set.notUpdated ?? {})) {
