@@ -106,7 +106,7 @@ func TestForgetHistory(t *testing.T) {
 		t.Errorf("compacting again took the beginning to %d, %v", changes(0).From, err)
 	}
 	// More than one step forgets at a time, all with one modseq.
-	fill(t, s, box, 12_000)
+	fill(t, s, box, 5_200)
 	last := makeOne(t, s, mail.Expunge{Account: box.Account, Mailbox: box.Mailbox, UIDs: []mail.UIDRange{{First: 1}}})
 	if _, err := s.Compact(t.Context()); err != nil || changes(0).From != last.ModSeq || s.Count(t, "departed")+s.Count(t, "deleted_mailbox") != 0 {
 		t.Errorf("the history begins at %d, want %d; %d departures are kept, %v", changes(0).From, last.ModSeq, s.Count(t, "departed"), err)

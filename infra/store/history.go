@@ -24,7 +24,8 @@ func (s *Store) Changes(ctx context.Context, account mail.AccountID, since uint6
 // The questions, in the order they are asked. A mailbox's latest messages are read as far back as they came after since; those before them that
 // changed are found by an index.
 var historyQueries = [...]string{
-	askMailboxes: `SELECT a.forgotten, a.modseq, m.id, m.modseq, m.born, m.changed FROM account a JOIN mailbox m ON m.account = a.id WHERE a.id = ?`,
+	askAccount:   `SELECT forgotten, max(modseq, (SELECT max(m.modseq) FROM mailbox m WHERE m.account = a.id)) FROM account a WHERE id = ?`,
+	askMailboxes: `SELECT id, modseq, born, changed FROM mailbox WHERE account = ?1 AND (modseq > ?2 OR changed > ?2)`,
 	askDeleted:   `SELECT mailbox, modseq, born FROM deleted_mailbox WHERE account = ? AND modseq > ?`,
 	askArrived: `SELECT p.email, p.thread, p.modseq, p.born, m.born FROM placement p CROSS JOIN message m ON m.id = p.email
 		WHERE p.mailbox = ? ORDER BY p.uid DESC`,
@@ -35,7 +36,8 @@ var historyQueries = [...]string{
 }
 
 const (
-	askMailboxes = iota
+	askAccount = iota
+	askMailboxes
 	askDeleted
 	askArrived
 	askChanged
@@ -67,6 +69,9 @@ func (h *history) read() (err error) {
 	defer tx.Rollback() //nolint:errcheck // nothing was written
 	for i := range h.asks {
 		h.asks[i] = tx.StmtContext(h.ctx, h.asks[i])
+	}
+	if err := h.whole(); err != nil {
+		return err
 	}
 	boxes, err := h.mailboxes()
 	if err != nil {
@@ -101,28 +106,28 @@ func (h *history) rows(fn func(*sql.Rows) error, ask int, args ...any) error {
 	return rows.Err()
 }
 
-// mailboxes finds the account and which of its mailboxes changed. It gives those in which something did.
+// whole finds the account.
+func (h *history) whole() error {
+	err := h.rows(func(r *sql.Rows) error { return r.Scan(&h.out.From, &h.out.To) }, askAccount, int64(h.account))
+	if err == nil && h.out.To == 0 { // each begins with 1
+		err = noAccount(h.account)
+	}
+	return err
+}
+
+// mailboxes finds which of the account's mailboxes changed. It gives those in which something did.
 func (h *history) mailboxes() (boxes []mail.MailboxID, err error) {
-	found := false
 	err = h.rows(func(r *sql.Rows) error {
-		var from, to, born, changed uint64
+		var born, changed uint64
 		var b mail.MailboxChange
-		if err := r.Scan(&from, &to, &b.Mailbox, &b.ModSeq, &born, &changed); err != nil {
-			return err
-		}
-		h.out.From, h.out.To, found = from, max(h.out.To, to, b.ModSeq), true
+		err := r.Scan(&b.Mailbox, &b.ModSeq, &born, &changed)
 		if b.ModSeq > h.since {
 			boxes = append(boxes, b.Mailbox)
 		}
-		if b.ModSeq = max(b.ModSeq, changed); b.ModSeq > h.since {
-			b.New, b.Only = born > h.since, changed <= h.since
-			h.out.Mailboxes = append(h.out.Mailboxes, b)
-		}
-		return nil
-	}, askMailboxes, int64(h.account))
-	if err == nil && !found { // each has an INBOX
-		err = noAccount(h.account)
-	}
+		b.ModSeq, b.New, b.Only = max(b.ModSeq, changed), born > h.since, changed <= h.since
+		h.out.Mailboxes = append(h.out.Mailboxes, b)
+		return err
+	}, askMailboxes, int64(h.account), int64(h.since))
 	if err != nil {
 		return nil, err
 	}

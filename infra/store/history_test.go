@@ -16,10 +16,10 @@ func TestChangesAreOfOneState(t *testing.T) {
 	s := open(t, store.Options{})
 	box := oneAccount(t, s)
 	other := makeOne(t, s, mail.CreateMailbox{Account: box.Account, NewMailbox: mail.NewMailbox{Name: "Other"}}).Mailbox
-	const n = 150
+	const n = 60
 	done := make(chan struct{})
 	var wg, readers sync.WaitGroup
-	for range 12 {
+	for range 8 {
 		readers.Go(func() { followChanges(t, s, box, n, done) })
 	}
 	for w := range 3 {

@@ -159,7 +159,7 @@ func (m *model) agree(f *fixture) {
 	}
 	m.compareQueue(f)
 	m.past.observe(m)
-	m.compareHistory(f)
+	m.compareLately(f)
 	for id, text := range m.texts {
 		if m.refs(id) == 0 {
 			_, err := f.Store.Open(f.ctx, id)

@@ -10,14 +10,19 @@ import (
 	"github.com/postrider/postrider/mail"
 )
 
-// placeMessage puts a message the model knows into one more mailbox.
-func (m *machine) placeMessage() {
+// placeMessages puts messages the model knows into one more mailbox each, one set for each.
+func (m *machine) placeMessages() {
 	from, to := m.anyBox(), m.anyBox()
 	if len(from.messages) == 0 {
 		m.add()
 		return
 	}
-	x := rapid.SampledFrom(from.messages).Draw(m.rt, "message")
+	for range rapid.IntRange(1, 3).Draw(m.rt, "placements") {
+		m.placeMessage(rapid.SampledFrom(from.messages).Draw(m.rt, "message"), to)
+	}
+}
+
+func (m *machine) placeMessage(x *modelMessage, to *modelBox) {
 	c := mail.PlaceMessage{Account: m.id, Email: x.Email, To: to.ID, Saved: m.clock}
 	there := slices.IndexFunc(to.messages, func(y *modelMessage) bool { return y.Email == x.Email })
 	rec, err := m.Commit(m.ctx, mail.ChangeSet{Changes: []mail.Change{c}})
@@ -43,6 +48,7 @@ func (m *machine) placeMessage() {
 	y.Mailbox, y.UID, y.ModSeq, y.Saved = to.ID, r.UID, m.raise(r), m.clock.Truncate(time.Microsecond)
 	to.UIDNext, to.ModSeq = r.UID+1, r.ModSeq
 	to.messages = append(to.messages, &y)
+	m.past.observe(m.model)
 }
 
 // placesOf lists where a message is, by mailbox.
@@ -168,6 +174,11 @@ func testMoveWhereItIs(f *fixture) {
 	if b.Messages != 3 || b.Unseen != 3 || a.Messages != 3 || a.Used != before.Used/5*3 || b.Size != a.Used {
 		f.Errorf("the mailbox reads %+v, the account %+v", b, a)
 	}
+	// What the second places took is free again.
+	f.do(mail.UpdateAccount{Account: mail.Account{ID: p.id, Quota: a.Used / 3 * 4}})
+	f.do(place(p, r[1].Email, p.junk))
+	f.refuse(mail.OverQuota, place(p, r[1].Email, p.inbox))
+	f.do(mail.Expunge{Account: p.id, Mailbox: p.junk, UIDs: all})
 	for _, x := range r {
 		if list := f.placesOf(p, x.Email); len(list) != 1 || list[0].Mailbox != p.archive {
 			f.Errorf("a message is at %+v", list)

@@ -114,7 +114,11 @@ func Run(t *testing.T, newEngine func(t testing.TB) Engine) {
 	}
 	t.Run("Machine", func(t *testing.T) {
 		t.Parallel()
-		runMachine(t, newEngine(t))
+		runMachine(t, newEngine(t), (*machine).everything)
+	})
+	t.Run("Places", func(t *testing.T) {
+		t.Parallel()
+		runMachine(t, newEngine(t), (*machine).mailOnly)
 	})
 }
 
