@@ -30,8 +30,8 @@ type entry struct {
 
 // gates count what an account does at this moment.
 type gates struct {
-	mu                        sync.Mutex
-	requests, uploads, events int
+	mu                                 sync.Mutex
+	requests, uploads, events, sockets int
 }
 
 // enter counts one more, unless there are most.
@@ -91,7 +91,7 @@ func (a *accounts) tidy() {
 func (e *entry) idle() bool {
 	e.gates.mu.Lock()
 	defer e.gates.mu.Unlock()
-	return e.gates.requests+e.gates.uploads+e.gates.events == 0 && len(e.making) == 1
+	return e.gates.requests+e.gates.uploads+e.gates.events+e.gates.sockets == 0 && len(e.making) == 1
 }
 
 // modseq asks the store for the account's latest change.

@@ -100,16 +100,10 @@ func (s *Server) serveAPI(v *visit) {
 		problem(v.w, p)
 		return
 	}
-	req, p := wire.ParseRequest(body, wire.Limits{MaxCalls: s.cfg.Limits.Calls})
+	req, p := s.readRequest(body)
 	if p != nil {
 		problem(v.w, p)
 		return
-	}
-	for _, u := range req.Using {
-		if !s.has(u) {
-			problem(v.w, wire.NewProblem(wire.ProblemUnknownCapability, fmt.Sprintf("the capability %q is not offered here; the session lists those that are", u)))
-			return
-		}
 	}
 	ctx, cancel := context.WithTimeout(v.r.Context(), s.cfg.Limits.Time)
 	defer cancel()

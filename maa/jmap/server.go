@@ -40,6 +40,7 @@ type Limits struct {
 	Get, Set         int   // objects of one method call
 	Query            int   // ids of one query
 	Events           int   // event sources of one account
+	Sockets          int   // WebSockets of one account
 	UploadsHeld      int64 // octets of an account's uploads that no message has yet
 	Value            int64 // octets of text of one body value
 	Time             time.Duration
@@ -49,7 +50,7 @@ type Limits struct {
 // DefaultLimits are the limits of a server that was told none.
 func DefaultLimits() Limits {
 	return Limits{Upload: 50_000_000, ConcurrentUpload: 4, Request: 10_000_000, Concurrent: 8, Calls: 32, Get: 1000, Set: 1000, Query: 10_000,
-		Events: 20, UploadsHeld: 200_000_000, Value: 1 << 20, Time: 50 * time.Second, Snapshots: 96 << 20}
+		Events: 20, Sockets: 20, UploadsHeld: 200_000_000, Value: 1 << 20, Time: 50 * time.Second, Snapshots: 96 << 20}
 }
 
 func (l Limits) withDefaults() Limits {
@@ -63,6 +64,7 @@ func (l Limits) withDefaults() Limits {
 	l.Set = cmp.Or(l.Set, d.Set)
 	l.Query = cmp.Or(l.Query, d.Query)
 	l.Events = cmp.Or(l.Events, d.Events)
+	l.Sockets = cmp.Or(l.Sockets, d.Sockets)
 	l.UploadsHeld = cmp.Or(l.UploadsHeld, d.UploadsHeld)
 	l.Value = cmp.Or(l.Value, d.Value)
 	l.Time = cmp.Or(l.Time, d.Time)
@@ -161,6 +163,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		handle = s.serveDownload
 	case ours && rest == "/events":
 		handle = s.serveEvents
+	case ours && rest == "/ws":
+		handle = s.serveSocket
 	default:
 		fail(w, http.StatusNotFound, "There is nothing here; /.well-known/jmap tells what there is.")
 		return
