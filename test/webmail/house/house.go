@@ -200,6 +200,17 @@ func (h *House) URL() string {
 	return "https://" + net.JoinHostPort(Host, port)
 }
 
+// Facts are what a test that is not written in Go needs to know; control is where Control serves.
+func (h *House) Facts(control string) map[string]string {
+	return map[string]string{"url": h.URL(), "user": Ann, "second": Ben, "big": Big, "other": Kim, "password": Password, "control": control, "pin": h.Pin(),
+		"imaps": h.IMAPS(), "otherURL": h.otherURL()}
+}
+
+func (h *House) otherURL() string {
+	_, port, _ := net.SplitHostPort(first(h.two.cfg.Listen.HTTPS))
+	return "https://" + net.JoinHostPort("mail.two.example", port)
+}
+
 // Pin is the digest of the certificate's key, for --ignore-certificate-errors-spki-list.
 func (h *House) Pin() string { return h.pin }
 

@@ -50,11 +50,8 @@ func run() (err error) {
 		return err
 	}
 	defer end() //nolint:errcheck // it ends with us
-	_, at, _ := cutPort(h.URL())
-	facts := map[string]string{
-		"url": h.URL(), "user": house.Ann, "second": house.Ben, "big": house.Big, "other": house.Kim, "password": house.Password, "control": "http://" + control, "pin": h.Pin(),
-		"chromium": fmt.Sprintf("--no-sandbox --host-resolver-rules=\"MAP %s 127.0.0.1\" --ignore-certificate-errors-spki-list=%s", house.Host, h.Pin()), "port": at,
-	}
+	facts := h.Facts("http://" + control)
+	facts["chromium"] = fmt.Sprintf("--no-sandbox --host-resolver-rules=\"MAP *.example 127.0.0.1\" --ignore-certificate-errors-spki-list=%s", h.Pin())
 	out := json.NewEncoder(os.Stdout)
 	out.SetIndent("", "  ")
 	if err := out.Encode(facts); err != nil {
@@ -62,13 +59,4 @@ func run() (err error) {
 	}
 	<-ctx.Done()
 	return nil
-}
-
-func cutPort(url string) (string, string, bool) {
-	for i := len(url) - 1; i >= 0; i-- {
-		if url[i] == ':' {
-			return url[:i], url[i+1:], true
-		}
-	}
-	return url, "", false
 }
