@@ -25,6 +25,7 @@ build:
 # Programs by others that the suites talk to.
 deps:
 	tools/install-test-deps.sh
+	tools/install-npm-deps.sh
 
 test: deps format vet
 	CGO_ENABLED=0 $(GO) test -timeout 20m ./...
