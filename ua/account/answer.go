@@ -6,10 +6,10 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/postrider/postrider/mail"
+	"github.com/postrider/postrider/ua/answer"
 )
 
 // Bounds of a request.
@@ -37,14 +37,6 @@ type needed struct {
 func (n *needed) Error() string { return n.err.Error() }
 func (n *needed) Unwrap() error { return n.err }
 
-// statuses are the HTTP statuses of kinds.
-var statuses = map[mail.Kind]int{
-	mail.Internal: http.StatusInternalServerError, mail.Invalid: http.StatusBadRequest, mail.NotFound: http.StatusNotFound, mail.Exists: http.StatusConflict,
-	mail.Denied: http.StatusForbidden, mail.Unauthenticated: http.StatusUnauthorized, mail.OverQuota: http.StatusInsufficientStorage,
-	mail.TooLarge: http.StatusRequestEntityTooLarge, mail.TooMany: http.StatusTooManyRequests, mail.Unavailable: http.StatusServiceUnavailable,
-	mail.Conflict: http.StatusConflict,
-}
-
 // refuse answers with an error.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	kind := mail.KindOf(err)
@@ -56,22 +48,16 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		}
 	}
 	var p problem
-	p.Error.Kind, p.Error.Text = strings.ReplaceAll(kind.String(), "-", "_"), mail.Sentence(err)
-	status := statuses[kind]
+	p.Error.Kind, p.Error.Text = answer.Kind(kind), mail.Sentence(err)
+	status := answer.Status(kind)
 	if n := (*needed)(nil); errors.As(err, &n) {
 		status, p.Error.Kind, p.Ways = http.StatusUnauthorized, "second_factor", n.ways
 	}
-	send(w, status, p)
+	answer.JSON(w, status, p)
 }
 
-// send answers with JSON.
-func send(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // a client that is gone
-}
-
-// read takes a request's body into a value. Its fields are known ones, and nothing comes behind it. Invalid, TooLarge.
+// read takes a request's body into a value. Its fields are known ones, and nothing comes behind it. Invalid, TooLarge. It is
+// answer.Read with more room, for settings, and without a word of what was sent, for secrets.
 func read(w http.ResponseWriter, r *http.Request, into any) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return mail.Errorf(mail.Invalid, "the request must be of type application/json")
