@@ -27,6 +27,7 @@ const (
 func (h *Handler) log(w http.ResponseWriter, r *http.Request) {
 	filter, err := readFilter(r.URL.Query())
 	switch {
+	case err != nil:
 	case r.Method != http.MethodGet:
 		err = mail.Errorf(mail.NotFound, "the log is read with GET")
 	case h.cfg.Tail == nil:

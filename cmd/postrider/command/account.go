@@ -15,7 +15,7 @@ import (
 
 func (s *session) accountCommand() *cobra.Command {
 	return parent(&cobra.Command{Use: "account", Short: "People and programs with mailboxes", Aliases: []string{"accounts"}},
-		s.accountAdd(), s.accountList(), s.accountShow(), s.accountPassword(), s.accountQuota(), s.accountRename(),
+		s.accountAdd(), s.accountList(), s.accountShow(), s.accountPassword(), s.accountQuota(), s.accountRename(), s.accountSet(),
 		s.accountSwitch("disable", "Stop an account from logging in and sending; it still receives", true),
 		s.accountSwitch("enable", "Let a disabled account log in and send again", false),
 		s.accountRemove())
@@ -100,6 +100,9 @@ func (s *session) accountAdd() *cobra.Command {
 						fmt.Fprintf(w, "Domain %s is served from now on.\n", r.Address[strings.LastIndexByte(r.Address, '@')+1:])
 					}
 					fmt.Fprintf(w, "Account %s is ready.\n", s.paint.strong(a.Address))
+					if a.Admin {
+						fmt.Fprintln(w, "It may administer the system from the web.")
+					}
 					s.generated(w, a.Password)
 				})
 			})
@@ -108,6 +111,7 @@ func (s *session) accountAdd() *cobra.Command {
 	pw.flags(c)
 	c.Flags().StringVar(&r.Name, "name", "", "`NAME` of the person, for people")
 	c.Flags().StringVar(&size, "quota", "", "how much mail it may hold, such as 5GiB, or none")
+	c.Flags().BoolVar(&r.Admin, "admin", false, "let it administer the system from the web")
 	c.Flags().BoolVar(&r.CreateDomain, "create-domain", false, "serve the domain too, if that is new")
 	return c
 }
@@ -165,10 +169,14 @@ func (s *session) accountList() *cobra.Command {
 }
 
 func (s *session) state(a admin.Account) cell {
+	c := cell{text: "active"}
 	if a.Disabled {
-		return cell{text: "disabled", colour: s.paint.warn}
+		c = cell{text: "disabled", colour: s.paint.warn}
 	}
-	return cell{text: "active"}
+	if a.Admin {
+		c.text += ", admin"
+	}
+	return c
 }
 
 func (s *session) accountShow() *cobra.Command {
@@ -264,6 +272,30 @@ func (s *session) accountRename() *cobra.Command {
 			})
 		},
 	}
+}
+
+func (s *session) accountSet() *cobra.Command {
+	var admins, no bool
+	c := &cobra.Command{
+		Use: "set ADDRESS", Short: "Let an account administer the system from the web, or not", Args: want(1, 1, "an address"),
+		Example:           "  postrider account set ann@example.com --admin\n  postrider account set ann@example.com --no-admin",
+		ValidArgsFunction: s.completeAccounts,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if admins == no {
+				return usageError{"give either --admin or --no-admin"}
+			}
+			return s.update(cmd.Context(), admin.AccountUpdate{Address: args[0], Admin: &admins}, func(w io.Writer, a admin.Account) {
+				if admins {
+					fmt.Fprintf(w, "Account %s may administer the system from the web.\n", a.Address)
+					return
+				}
+				fmt.Fprintf(w, "Account %s may not administer the system.\n", a.Address)
+			})
+		},
+	}
+	c.Flags().BoolVar(&admins, "admin", false, "it may administer the system from the web")
+	c.Flags().BoolVar(&no, "no-admin", false, "it may not any more")
+	return c
 }
 
 func (s *session) accountSwitch(use, short string, disabled bool) *cobra.Command {

@@ -12,7 +12,7 @@ import (
 
 func (s *session) aliasCommand() *cobra.Command {
 	return parent(&cobra.Command{Use: "alias", Short: "Addresses whose mail goes to others", Aliases: []string{"aliases"}},
-		s.aliasAdd(), s.aliasList(), s.aliasRemove())
+		s.aliasAdd(), s.aliasSet(), s.aliasList(), s.aliasShow(), s.aliasRemove())
 }
 
 func (s *session) aliasAdd() *cobra.Command {
@@ -37,6 +37,57 @@ func (s *session) aliasAdd() *cobra.Command {
 	}
 	c.Flags().BoolVar(&r.Replace, "replace", false, "change an alias that exists")
 	return c
+}
+
+func (s *session) aliasSet() *cobra.Command {
+	var r admin.AliasUpdate
+	c := &cobra.Command{
+		Use: "set ADDRESS", Short: "Let targets of an alias come and go", Args: want(1, 1, "an address"),
+		Example:           "  postrider alias set sales@example.com --add carol@example.com --remove bob@example.com",
+		ValidArgsFunction: s.completeAliases,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r.Address = args[0]
+			if len(r.Add)+len(r.Remove) == 0 {
+				return usageError{"give --add or --remove with a target"}
+			}
+			return s.with(cmd.Context(), toWrite, func(op admin.Operator) error {
+				a, err := op.UpdateAlias(cmd.Context(), r)
+				if err != nil {
+					return err
+				}
+				s.warnings(a.Warnings)
+				return s.show(a, func(w io.Writer) {
+					fmt.Fprintf(w, "Mail for %s goes to %s.\n", s.paint.strong(safe(a.Address)), safe(strings.Join(a.Targets, ", ")))
+				})
+			})
+		},
+	}
+	c.Flags().StringSliceVar(&r.Add, "add", nil, "`TARGET` that gets its mail too; may be repeated")
+	c.Flags().StringSliceVar(&r.Remove, "remove", nil, "`TARGET` that does not get it any more; may be repeated")
+	return c
+}
+
+func (s *session) aliasShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show ADDRESS", Short: "Show an alias and what its targets are", Args: want(1, 1, "an address"),
+		ValidArgsFunction: s.completeAliases,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.with(cmd.Context(), toRead, func(op admin.Operator) error {
+				a, err := op.Alias(cmd.Context(), admin.AliasName{Address: args[0]})
+				if err != nil {
+					return err
+				}
+				s.warnings(a.Warnings)
+				return s.show(a, func(w io.Writer) {
+					t := s.table("TARGET", "IS", "NAME")
+					for _, m := range a.Members {
+						t.row(m.Address, m.Kind, dash(m.Name))
+					}
+					t.write(w)
+				})
+			})
+		},
+	}
 }
 
 func (s *session) aliasList() *cobra.Command {

@@ -13,15 +13,28 @@ import (
 
 func (s *session) traceCommand() *cobra.Command {
 	var r admin.TraceQuery
-	var id, message, address bool
+	var id, message, address, latest bool
+	var since, until string
 	c := &cobra.Command{
-		Use: "trace WHAT", Short: "Show the whole way of a message", Args: want(1, 1, "a Message-ID, a trace number or an address"),
+		Use: "trace WHAT", Short: "Show the whole way of a message", Args: want(0, 1, "a Message-ID, a trace number or an address, or --latest"),
 		Long: "Show the whole way of messages: who brought them, what became of each recipient, in whose words.\n" +
 			"WHAT is a Message-ID, a trace number (the id in our Received field and in our reply to the sender), or the address\n" +
-			"of a sender or recipient.",
-		Example: "  postrider trace '<1234@example.com>'\n  postrider trace bob@example.org",
+			"of a sender or recipient. A time is one of day and hour (2026-11-24, 2026-11-24T10:30Z) or how long ago it is (90m, 2h, 7d).",
+		Example: "  postrider trace bob@example.org --since 2h --outcome bounced\n  postrider trace '<1234@example.com>'\n  postrider trace bob@example.org",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			var err error
+			if r.Since, err = s.when(since); err != nil {
+				return err
+			}
+			if r.Until, err = s.when(until); err != nil {
+				return err
+			}
 			switch {
+			case latest != (len(args) == 0):
+				return usageError{"postrider trace needs a Message-ID, a trace number or an address, or else --latest"}
+			case latest && id || latest && message || latest && address:
+				return usageError{"--latest stands alone; --since, --until and --outcome choose among the latest"}
+			case latest:
 			case b(id)+b(message)+b(address) > 1:
 				return usageError{"--id, --message-id and --address exclude one another"}
 			case id:
@@ -46,6 +59,10 @@ func (s *session) traceCommand() *cobra.Command {
 	f.BoolVar(&id, "id", false, "WHAT is a trace number")
 	f.BoolVar(&message, "message-id", false, "WHAT is a Message-ID")
 	f.BoolVar(&address, "address", false, "WHAT is an address")
+	f.BoolVar(&latest, "latest", false, "the latest messages of all")
+	f.StringVar(&since, "since", "", "only what happened from this `TIME` on")
+	f.StringVar(&until, "until", "", "only what happened before this `TIME`")
+	f.StringVar(&r.Outcome, "outcome", "", "only messages with this `OUTCOME`: queued, accepted, delivered, relayed, deferred, bounced, rejected ...")
 	f.IntVar(&r.Limit, "limit", 1000, "at most so many events, the latest")
 	return c
 }

@@ -32,7 +32,9 @@ func (s *session) doctorCommand() *cobra.Command {
 				s.note("Looking at it from the outside; this takes up to half a minute.")
 			}
 			return s.with(cmd.Context(), toRead, func(op admin.Operator) error {
-				d, err := op.Examine(cmd.Context(), r)
+				progress := s.progress()
+				d, err := op.Watch(cmd.Context(), r, progress.tell)
+				progress.end()
 				if err != nil {
 					return err
 				}
