@@ -24,13 +24,17 @@ import (
 	"github.com/postrider/postrider/mta/report"
 	"github.com/postrider/postrider/service/directory"
 	"github.com/postrider/postrider/service/doctor"
+	"github.com/postrider/postrider/service/factor"
 	"github.com/postrider/postrider/service/intake"
 	"github.com/postrider/postrider/service/junk"
 	"github.com/postrider/postrider/service/limits"
 	"github.com/postrider/postrider/service/scan"
 	"github.com/postrider/postrider/service/seal"
 	"github.com/postrider/postrider/service/search"
+	"github.com/postrider/postrider/service/session"
 	"github.com/postrider/postrider/service/tlspolicy"
+	"github.com/postrider/postrider/ua/account"
+	webmail "github.com/postrider/postrider/ua/web"
 )
 
 // Grace is how long conversations and attempts may go on after the system was told to stop.
@@ -58,6 +62,12 @@ type App struct {
 
 	people       *directory.Resolver
 	auth         *directory.Authenticator
+	passwords    *directory.Passwords
+	clients      *directory.Clients // writes down which programs log in
+	sessions     *session.Sessions  // of the web
+	factors      *factor.Service    // second ones
+	account      *account.Handler
+	webmail      *webmail.Webmail
 	intake       *intake.Intake
 	rejections   *intake.Rejections
 	search       *search.Service
@@ -121,6 +131,10 @@ func (a *App) open(ctx context.Context) error {
 	}
 	a.people = &directory.Resolver{Directory: a.store, Separator: a.cfg.Accounts.Subaddress}
 	a.auth = directory.NewAuthenticator(a.store, a.clock, secret)
+	a.openPeople(secret)
+	if a.webmail, err = openWebmail(a.cfg.Lab); err != nil {
+		return err
+	}
 	a.tally = &tally{Journal: a.store, counts: map[[2]string]int64{}}
 	a.rejections = intake.NewRejections(a.tally, a.clock, a.log.With("role", "service/intake"))
 	a.search = search.New(search.Config{Store: a.store, Mailboxes: a.store, Blobs: a.store, Clock: a.clock, Log: a.log.With("role", "service/search")})
@@ -202,6 +216,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.background(func() { a.care(background) })
 	a.background(func() { a.keeper.Run(background) })
 	a.background(func() { a.search.Run(background) })
+	a.background(func() { a.clients.Run(background) })
 	a.background(func() { a.ledger.Run(background) })
 	if a.tlsPolicies != nil {
 		a.background(func() { a.tlsPolicies.Run(background) })

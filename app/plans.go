@@ -10,6 +10,7 @@ import (
 	"github.com/postrider/postrider/infra/tls"
 	"github.com/postrider/postrider/maa/imap"
 	"github.com/postrider/postrider/maa/pop3"
+	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/mda/lmtp"
 	"github.com/postrider/postrider/msa"
 )
@@ -29,7 +30,7 @@ func (a *App) plans() []plan {
 	mx := smtpd.New(a.smtpConfig(in, a.keeper.Server(tls.MX)), a.inboundDoor())
 	add(plan{name: "smtp", addresses: a.cfg.Listen.SMTP, max: in.MaxConnections, perClient: in.MaxConnectionsPerIP, busy: busySMTP(host), admit: a.admitHost, serve: mx.Serve})
 
-	door := &msa.Door{Agent: a.agent, Auth: a.auth}
+	door := &msa.Door{Agent: a.agent, Auth: a.auth.For(mail.ScopeSMTP)}
 	submission := smtpd.New(a.smtpConfig(sub, users), door)
 	add(plan{name: "submission", addresses: a.cfg.Listen.Submission, max: sub.MaxConnections, perClient: sub.MaxConnectionsPerIP, busy: busySMTP(host), admit: a.admitUser, serve: submission.Serve})
 	submissions := smtpd.New(a.smtpConfig(sub, nil), door)
@@ -85,7 +86,7 @@ const unlimited = 1 << 30
 func (a *App) imapPlans(users *cryptotls.Config) []plan {
 	c := a.cfg.IMAP
 	base := imap.Config{
-		Mailboxes: a.store, Journal: a.userJournal(), Blobs: a.store, Bus: a.bus, Search: a.search, Clock: a.clock, Authenticator: a.auth,
+		Mailboxes: a.store, Journal: a.userJournal(), Blobs: a.store, Bus: a.bus, Search: a.search, Clock: a.clock, Authenticator: a.auth.For(mail.ScopeIMAP),
 		RequireTLSForAuth: !a.cfg.Lab.AllowAuthWithoutTLS, Log: a.log.With("role", "maa/imap"),
 	}
 	base.Limits.Append = int64(c.MaxMessageSize)
@@ -103,7 +104,7 @@ func (a *App) imapPlans(users *cryptotls.Config) []plan {
 func (a *App) pop3Plans(users *cryptotls.Config) []plan {
 	c := a.cfg.POP3
 	base := pop3.Config{
-		Mailboxes: a.store, Journal: a.store, Blobs: a.store, Authenticator: a.auth, RequireTLSForAuth: !a.cfg.Lab.AllowAuthWithoutTLS,
+		Mailboxes: a.store, Journal: a.store, Blobs: a.store, Authenticator: a.auth.For(mail.ScopePOP3), RequireTLSForAuth: !a.cfg.Lab.AllowAuthWithoutTLS,
 		Limits: pop3.DefaultLimits(), Log: a.log.With("role", "maa/pop3"),
 	}
 	base.Limits.Idle = c.IdleTimeout.Std()

@@ -3,12 +3,12 @@ package app
 import (
 	"context"
 	"net"
-	"net/http"
 
 	"github.com/postrider/postrider/infra/tls"
 	"github.com/postrider/postrider/infra/web"
 	"github.com/postrider/postrider/maa/autoconfig"
 	"github.com/postrider/postrider/maa/jmap"
+	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/mta/policyhost"
 	"github.com/postrider/postrider/proto/mtasts"
 )
@@ -43,7 +43,7 @@ func (a *App) webPlans() []plan {
 		a.policies.Register(secure)
 	}
 	a.pages().Register(secure, plain)
-	secure.Handle("", "/", http.HandlerFunc(home))
+	a.userAgent(secure)
 	a.openJMAP().Register(secure, "")
 	log := a.log.With("role", "infra/web")
 	tlsServer := web.New(web.Config{Handler: secure, TLS: a.keeper.Server(tls.Web), Log: log})
@@ -63,20 +63,11 @@ func (a *App) webPlans() []plan {
 // openJMAP wires the JMAP server.
 func (a *App) openJMAP() *jmap.Server {
 	s := jmap.New(jmap.Config{
-		Mailboxes: a.store, Journal: a.userJournal(), Blobs: a.store, Bus: a.bus, Accounts: a.store, Login: a.auth, Search: a.search,
+		Mailboxes: a.store, Journal: a.userJournal(), Blobs: a.store, Bus: a.bus, Accounts: a.store, Login: a.auth.For(mail.ScopeJMAP), Session: a.account.Session, History: a.store, Search: a.search,
 		Submit: a.agent, Senders: a.people, Queue: a.store, Trail: a.store, Notes: a.store, Clock: a.clock, Log: a.log.With("role", "maa/jmap"),
 	})
 	a.closers = append(a.closers, closerFunc(s.End))
 	return s
-}
-
-// home leads who looks at the bare host to the page that helps; there is nothing else yet.
-func home(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != "/" {
-		http.Error(w, "There is nothing here.", http.StatusNotFound)
-		return
-	}
-	http.Redirect(w, r, "/setup", http.StatusFound)
 }
 
 // endWithUs ends servers when the system does. Their conversations had their time when the doors closed.

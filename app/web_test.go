@@ -54,7 +54,9 @@ func TestWeb(t *testing.T) {
 			{"https", "https://mta-sts.one.example/.well-known/mta-sts.txt", 404, ""}, // not ours yet
 			{"http", "http://mx.one.example/setup", 308, "https://mx.one.example"},
 			{"https", "https://mx.one.example/setup", 200, "<html"},
-			{"https", "https://mx.one.example/", 302, "/setup"},
+			{"https", "https://mx.one.example/", 200, `<div id="app">`},
+			{"https", "https://mx.one.example/mail/x", 200, `<div id="app">`},
+			{"https", "https://mx.one.example/api/me", 401, "not logged in"},
 			{"https", "https://mx.one.example/nowhere", 404, "nothing here"},
 			{"metrics", "http://x/metrics", 200, `postrider_connections{service="smtp"} 0`},
 			{"metrics", "http://x/", 404, ""},
