@@ -26,6 +26,9 @@
 //   - A failed sync or commit stops the store for writing. What is on the disk is then unknown to the
 //     process, and only a restart reads it anew.
 //   - Counters of a mailbox equal its rows; Check proves it, and Verify reads every body as well.
+//   - A message is in a mailbox once; its flags and their modseq are the same in all its mailboxes.
+//   - What leaves a mailbox, and a mailbox that is deleted, stays in its account's history until Compact forgets it, and
+//     the account says up to where that is.
 //   - Numbers of accounts, mailboxes, messages, bodies, packs, queue entries, leases and events only grow.
 //
 // Reads go to a pool of read-only connections, each statement in a snapshot of its own.

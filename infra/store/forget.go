@@ -42,7 +42,7 @@ func (s *Store) forgetTombstones(ctx context.Context) error {
 func (s *Store) forgetHistory(ctx context.Context) error {
 	keep := s.opt.Tombstones
 	accounts, err := collect(ctx, s, func(r *sql.Rows) (id mail.AccountID, err error) { return id, r.Scan(&id) },
-		`SELECT account FROM (SELECT account FROM departed UNION ALL SELECT account FROM deleted_mailbox) GROUP BY account HAVING count(*) > ?`, keep)
+		`SELECT account FROM departed GROUP BY account HAVING count(*) > ?1 UNION SELECT account FROM deleted_mailbox GROUP BY account HAVING count(*) > ?1`, keep)
 	if err != nil {
 		return err
 	}

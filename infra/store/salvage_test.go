@@ -409,6 +409,43 @@ func TestSalvageReadsTheLog(t *testing.T) {
 	}
 }
 
+// A message in several mailboxes is salvaged in each of them; who is an administrator, and the order of mailboxes, are told.
+func TestSalvageOfSeveralPlaces(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := store.Open(t.Context(), store.Options{Dir: dir, Log: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	box := oneAccount(t, s)
+	if err := fileOne(s, box, 1); err != nil {
+		t.Fatal(err)
+	}
+	other := makeOne(t, s, mail.CreateMailbox{Account: box.Account, NewMailbox: mail.NewMailbox{Name: "Other"}}).Mailbox
+	makeOne(t, s, mail.PlaceMessage{Account: box.Account, Email: 1, To: other})
+	makeOne(t, s, mail.UpdateMailbox{Account: box.Account, Mailbox: other, Use: mail.UseArch, Sort: 9})
+	makeOne(t, s, mail.UpdateAccount{Account: mail.Account{ID: box.Account, Admin: true}})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	v, err := store.OpenSalvage(t.Context(), dir, t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	accounts, err := v.Accounts(t.Context())
+	if err != nil || len(accounts) != 1 || !accounts[0].Admin {
+		t.Errorf("%+v, %v", accounts, err)
+	}
+	boxes, err := v.Mailboxes(t.Context(), box.Account)
+	if err != nil || len(boxes) != 2 || boxes[0].Messages != 1 || boxes[1].Messages != 1 || boxes[1].Sort != 9 || boxes[1].Use != mail.UseArch {
+		t.Errorf("%+v, %v", boxes, err)
+	}
+	if faults := v.Faults(); len(faults) > 0 {
+		t.Errorf("%v", faults)
+	}
+}
+
 // Survey names the table and what it means; nothing is changed.
 func TestSurveyNamesTables(t *testing.T) {
 	t.Parallel()
