@@ -35,6 +35,7 @@ const ann = "ann@" + town.Domain
 type world struct {
 	*town.Town
 	bus    *bus.Bus
+	search *search.Service
 	user   string
 	server *jmap.Server
 	url    string
@@ -48,9 +49,10 @@ func newWorld(t testing.TB, change func(*jmap.Config)) *world {
 	w := &world{Town: town.New(t), bus: bus.New(), user: ann, vars: map[string]string{}}
 	w.Do(t, mail.CreateMailbox{Account: w.IDs[ann], NewMailbox: mail.NewMailbox{Name: "Drafts", Use: mail.UseDrafts}},
 		mail.CreateMailbox{Account: w.IDs[ann], NewMailbox: mail.NewMailbox{Name: "Trash", Use: mail.UseTrash}})
+	w.search = search.New(search.Config{Store: w.Store, Mailboxes: w.Store, Blobs: w.Store})
 	cfg := jmap.Config{
 		Mailboxes: w.Store, Journal: w, Blobs: w.Store, Bus: w.bus, Accounts: w.Store, Login: w.Auth, History: w.Store,
-		Search:  search.New(search.Config{Store: w.Store, Mailboxes: w.Store, Blobs: w.Store}),
+		Search:  w.search,
 		Submit:  &msa.Agent{Intake: w.Intake, Resolver: w.People, Senders: w.People, Accounts: w.Store, Clock: mail.SystemClock{}, Log: w.Log},
 		Senders: w.People, Queue: w.Store, Trail: w.Store, Notes: w.Store, CleartextAuth: true, Contacts: contacts.New(contacts.Config{Notes: w.Store, Journal: w, Bus: w.bus}), Log: w.Log,
 	}
