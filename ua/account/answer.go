@@ -21,10 +21,10 @@ const (
 // problem is the body of an answer that refuses.
 type problem struct {
 	Error struct {
-		Kind string `json:"kind"`
-		Text string `json:"text"`
+		Kind string   `json:"kind"`
+		Text string   `json:"text"`
+		Ways []string `json:"ways,omitempty"` // of a second factor
 	} `json:"error"`
-	Ways []string `json:"ways,omitempty"` // of a second factor
 }
 
 // needed says that a password is right and a second factor is asked for. It is Denied, which to the guard is neither success nor failure, until it
@@ -51,7 +51,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p.Error.Kind, p.Error.Text = answer.Kind(kind), mail.Sentence(err)
 	status := answer.Status(kind)
 	if n := (*needed)(nil); errors.As(err, &n) {
-		status, p.Error.Kind, p.Ways = http.StatusUnauthorized, "second_factor", n.ways
+		status, p.Error.Kind, p.Error.Ways = http.StatusUnauthorized, "second_factor", n.ways
 	}
 	answer.JSON(w, status, p)
 }

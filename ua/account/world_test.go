@@ -276,7 +276,7 @@ func (r reply) ok(what string) m {
 	return out
 }
 
-// refused wants a refusal of a kind.
+// refused wants a refusal of a kind, and gives what is said of it.
 func (r reply) refused(what string, status int, kind string) m {
 	r.t.Helper()
 	var out m
@@ -288,7 +288,7 @@ func (r reply) refused(what string, status int, kind string) m {
 	if r.header.Get("WWW-Authenticate") != "" || r.set[account.Cookie] != nil && r.set[account.Cookie].MaxAge >= 0 {
 		r.t.Errorf("%s: refused, with %v", what, r.header)
 	}
-	return out
+	return e
 }
 
 // login is ann's or bob's browser, logged in.
