@@ -104,6 +104,7 @@ function picture(el: HTMLElement): void {
   if (cid) {
     const url = working.cids?.get(cid)
     if (url) el.setAttribute('src', url)
+    else if (working.from === 'paste') return el.remove() // a picture of another letter
     else if (!(working.from === 'own' && src.startsWith('blob:'))) el.removeAttribute('src')
     el.removeAttribute('data-remote')
     return

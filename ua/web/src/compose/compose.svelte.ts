@@ -26,6 +26,8 @@ export class Pane {
   readonly key: string
   letter = $state.raw<Letter | null>(null)
   shape = $state<'docked' | 'small' | 'full'>('docked')
+  /** What keys do in this window, while it is shown. */
+  commands: { send(): void; show(field: 'cc' | 'bcc'): void } | null = null
 
   constructor(key: string) {
     this.key = key

@@ -12,13 +12,23 @@ export interface Kept<T = unknown> {
 
 const database = 'postrider-writing'
 const table = 'letters'
+const files = 'files'
+
+interface KeptFile {
+  /** "<letter>/<attachment>" */
+  key: string
+  file: Blob
+}
 
 let opening: Promise<IDBDatabase> | undefined
 
 function open(): Promise<IDBDatabase> {
   opening ??= new Promise<IDBDatabase>((resolve, reject) => {
     const asked = indexedDB.open(database, 1)
-    asked.onupgradeneeded = () => asked.result.createObjectStore(table, { keyPath: 'key' })
+    asked.onupgradeneeded = () => {
+      asked.result.createObjectStore(table, { keyPath: 'key' })
+      asked.result.createObjectStore(files, { keyPath: 'key' })
+    }
     asked.onsuccess = () => {
       asked.result.onversionchange = () => {
         asked.result.close()
@@ -34,11 +44,11 @@ function open(): Promise<IDBDatabase> {
   return opening
 }
 
-async function run<T>(mode: IDBTransactionMode, f: (s: IDBObjectStore) => IDBRequest<T>): Promise<T> {
+async function run<T>(mode: IDBTransactionMode, f: (s: IDBObjectStore) => IDBRequest<T>, store = table): Promise<T> {
   const db = await open()
   return new Promise<T>((resolve, reject) => {
-    const t = db.transaction(table, mode)
-    const asked = f(t.objectStore(table))
+    const t = db.transaction(store, mode)
+    const asked = f(t.objectStore(store))
     t.oncomplete = () => resolve(asked.result)
     t.onerror = t.onabort = () => reject(t.error ?? new Error('This could not be kept on the device.'))
   })
@@ -52,6 +62,21 @@ export async function keep(key: string, letter: unknown): Promise<void> {
 
 export async function forget(key: string): Promise<void> {
   await run('readwrite', (s) => s.delete(key))
+  await run('readwrite', (s) => s.delete(IDBKeyRange.bound(`${key}/`, `${key}/\uffff`)), files)
+}
+
+/** Files are kept once each, not with every change of the letter. */
+export async function keepFile(letter: string, attachment: string, file: Blob): Promise<void> {
+  await run('readwrite', (s) => s.put({ key: `${letter}/${attachment}`, file } satisfies KeptFile), files)
+}
+
+export async function keptFile(letter: string, attachment: string): Promise<Blob | null> {
+  const found = (await run('readonly', (s) => s.get(`${letter}/${attachment}`), files)) as KeptFile | undefined
+  return found?.file ?? null
+}
+
+export async function forgetFile(letter: string, attachment: string): Promise<void> {
+  await run('readwrite', (s) => s.delete(`${letter}/${attachment}`), files)
 }
 
 /** All that this account has on this device, the oldest first. */

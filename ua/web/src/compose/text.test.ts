@@ -27,7 +27,8 @@ describe('HTML as text', () => {
     ['layout table', '<table><tr><td><p>one</p><p>two</p></td></tr></table>', 'one\n\ntwo'],
     ['image', '<img src="x" alt="A cat"> and <img src="y">', '[A cat] and'],
     ['what is not read', '<style>a{}</style><script>x</script><div style="display:none">y</div><title>z</title>text', 'text'],
-    ['signature', '<div>a</div><div data-part="signature"><div>Ada</div></div>', 'a\n--\nAda'],
+    ['signature', '<div>a</div><div data-part="signature"><div>Ada</div></div>', 'a\n\n-- \nAda'],
+    ['signature of nothing', '<div>a</div><div data-part="signature"><br></div>', 'a'],
     ['nothing', '', ''],
   ]
   for (const [name, html, want] of cases) it(name, () => expect(toText(html)).toBe(want))

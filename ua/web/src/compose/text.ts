@@ -53,6 +53,14 @@ class Lines {
     this.gap = true
   }
 
+  /** The line before a signature (RFC 3676 4.3), whose space at the end counts. */
+  dashes(): void {
+    this.end()
+    if (this.list.length > 0 && this.list.at(-1) !== '') this.list.push('')
+    this.gap = false
+    this.list.push('-- ')
+  }
+
   /** Adds lines of a block inside, each with something before it. */
   inside(lines: string[], first: string, rest = first): void {
     this.end()
@@ -140,7 +148,12 @@ function element(el: HTMLElement, out: Lines, options: Options, depth: number, l
   }
   if (spaced.has(tag)) out.apart()
   else out.end()
-  if (el.dataset['part'] === 'signature') out.inside(['-- '], '')
+  if (el.dataset['part'] === 'signature') {
+    const lines = trimmed(linesOf(el, options, depth + 1))
+    if (lines.length > 0) out.dashes()
+    out.inside(lines, '')
+    return
+  }
   walk(el, out, options, depth + 1)
   if (spaced.has(tag)) out.apart()
   else out.end()
