@@ -36,7 +36,7 @@ func (e *eml) mailbox(account string, b Mailbox) (string, error) {
 	return path, nil
 }
 
-func (e *eml) indexName() string { return filepath.Join(e.dir, "messages.jsonl") }
+func (e *eml) indexName() string { return filepath.Join(e.dir, indexFile) }
 
 func (e *eml) message(m Message, r io.Reader) (kept bool, err error) {
 	name := fmt.Sprintf("%08d.eml", m.UID)
@@ -50,16 +50,25 @@ func (e *eml) message(m Message, r io.Reader) (kept bool, err error) {
 			return false, err
 		}
 	}
+	line, err := indexLine(name, m)
+	if err != nil {
+		return kept, err
+	}
+	_, err = e.lines.Write(line)
+	return kept, err
+}
+
+// indexLine is what messages.jsonl has of one message.
+func indexLine(name string, m Message) ([]byte, error) {
 	line, err := json.Marshal(struct {
 		File string `json:"file"`
 		Message
 	}{name, m})
-	if err != nil {
-		return kept, err
-	}
-	_, err = e.lines.Write(append(line, '\n'))
-	return kept, err
+	return append(line, '\n'), err
 }
+
+// indexFile is its name.
+const indexFile = "messages.jsonl"
 
 func (e *eml) end() error {
 	if e.index == nil {

@@ -28,8 +28,13 @@ type maildir struct {
 	name  string            // what every message's name has in it: the UIDVALIDITY
 	there map[string]string // messages of an earlier run: what is before the flags, and the whole name
 
-	letters []string // keywords, in the order of their letters
-	dropped int      // keywords without a letter
+	words keywords
+}
+
+// keywords are those used in one Maildir.
+type keywords struct {
+	letters []string // in the order of their letters
+	dropped int      // how often one had none
 }
 
 func (d *maildir) mailbox(account string, b Mailbox) (string, error) {
@@ -40,13 +45,11 @@ func (d *maildir) mailbox(account string, b Mailbox) (string, error) {
 		d.taken[account] = unique{}
 	}
 	folder := d.taken[account].name(maildirName(b.Name))
-	if b.Name != mail.Inbox && strings.Contains(b.Name, ".") {
-		d.w.Note("%s %q is in the folder %s, because a Maildir has no dots in names", b.Account, b.Name, folder)
-	}
+	noteDots(b, folder, d.w.Note)
 	path := filepath.Join(account, folder)
 	d.dir = filepath.Join(d.w.root, path)
 	d.name = fmt.Sprintf("V%d", b.UIDValidity)
-	d.letters, d.dropped = nil, 0
+	d.words = keywords{}
 	// The account's root is a Maildir too, also where its INBOX is not among what is exported: without one nobody looks for folders in it.
 	for _, p := range []string{filepath.Join(d.w.root, account), d.dir} {
 		for _, sub := range []string{"cur", "new", "tmp"} {
@@ -61,6 +64,13 @@ func (d *maildir) mailbox(account string, b Mailbox) (string, error) {
 		}
 	}
 	return path, d.remember()
+}
+
+// noteDots tells where a mailbox is that cannot be called in a Maildir as it is.
+func noteDots(b Mailbox, folder string, tell func(string, ...any)) {
+	if b.Name != mail.Inbox && strings.Contains(b.Name, ".") {
+		tell("%s %q is in the folder %s, because a Maildir has no dots in names", b.Account, b.Name, folder)
+	}
 }
 
 // remember lists what an earlier run has written.
@@ -82,8 +92,8 @@ func (d *maildir) remember() error {
 }
 
 func (d *maildir) message(m Message, r io.Reader) (kept bool, err error) {
-	base := fmt.Sprintf("%d.%sU%d.postrider,S=%d", max(0, m.Received.Unix()), d.name, m.UID, m.Size)
-	name := base + ":2," + d.flags(m.Flags)
+	base := maildirBase(d.name, m)
+	name := base + ":2," + d.words.flags(m.Flags)
 	path := filepath.Join(d.dir, "cur", name)
 	if before, ok := d.there[base]; ok {
 		if before != name {
@@ -94,8 +104,13 @@ func (d *maildir) message(m Message, r io.Reader) (kept bool, err error) {
 	return false, copyWhole(path, filepath.Join(d.dir, "tmp", base), m, r)
 }
 
+// maildirBase is a message's name without its flags. in is what all of its mailbox have in them.
+func maildirBase(in string, m Message) string {
+	return fmt.Sprintf("%d.%sU%d.postrider,S=%d", max(0, m.Received.Unix()), in, m.UID, m.Size)
+}
+
 // flags are a file name's letters: capitals in their order, then those of keywords.
-func (d *maildir) flags(flags []string) string {
+func (k *keywords) flags(flags []string) string {
 	var out, words []byte
 	for _, f := range maildirFlags {
 		if slices.Contains(flags, f.flag) {
@@ -106,14 +121,14 @@ func (d *maildir) flags(flags []string) string {
 		if strings.HasPrefix(f, `\`) || f == "$Forwarded" {
 			continue
 		}
-		i := slices.Index(d.letters, f)
+		i := slices.Index(k.letters, f)
 		if i < 0 {
-			if len(d.letters) == maxLetters {
-				d.dropped++
+			if len(k.letters) == maxLetters {
+				k.dropped++
 				continue
 			}
-			i = len(d.letters)
-			d.letters = append(d.letters, f)
+			i = len(k.letters)
+			k.letters = append(k.letters, f)
 		}
 		words = append(words, byte('a'+i))
 	}
@@ -123,16 +138,29 @@ func (d *maildir) flags(flags []string) string {
 
 // end writes which letter stands for which keyword, as Dovecot does.
 func (d *maildir) end() error {
-	if d.dropped > 0 {
-		d.w.Note("in %s more than %d different keywords are used; %d times one was left out", d.dir, maxLetters, d.dropped)
-	}
-	if len(d.letters) == 0 {
+	words := d.words
+	d.words = keywords{}
+	words.note(d.dir, d.w.Note)
+	if len(words.letters) == 0 {
 		return nil
 	}
+	return os.WriteFile(filepath.Join(d.dir, keywordsName), []byte(words.file()), 0o600)
+}
+
+// keywordsName is the file that tells keywords by their letters.
+const keywordsName = "dovecot-keywords"
+
+func (k *keywords) file() string {
 	var b strings.Builder
-	for i, word := range d.letters {
+	for i, word := range k.letters {
 		fmt.Fprintf(&b, "%d %s\n", i, word)
 	}
-	d.letters, d.dropped = nil, 0
-	return os.WriteFile(filepath.Join(d.dir, "dovecot-keywords"), []byte(b.String()), 0o600)
+	return b.String()
+}
+
+// note tells what was left out.
+func (k *keywords) note(where string, tell func(string, ...any)) {
+	if k.dropped > 0 {
+		tell("in %s more than %d different keywords are used; %d times one was left out", where, maxLetters, k.dropped)
+	}
 }

@@ -8,10 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // mbox writes one file for each mailbox (RFC 4155), with the quoting of mboxrd: a line that begins with "From ", or with any number
-// of ">" before that, gets one ">" more, so that it can be taken off again. Lines end in LF. Flags are in Status and X-Status fields in
+// of ">" before that, gets one ">" more, so that it can be taken off again. Lines end in LF. Flags are in Status, X-Status and X-Keywords fields in
 // front of each message, where mutt, Dovecot and Python look for them.
 type mbox struct {
 	w     *Writer
@@ -57,12 +58,17 @@ func (b *mbox) message(m Message, r io.Reader) (kept bool, err error) {
 }
 
 func (b *mbox) write(m Message, r io.Reader) error {
-	b.out.WriteString("From MAILER-DAEMON " + m.Received.UTC().Format("Mon Jan _2 15:04:05 2006") + "\n" + status(m.Flags)) //nolint:errcheck // told by Flush
-	if err := quote(b.out, r); err != nil {
+	return writeMbox(b.out, m, r)
+}
+
+// writeMbox writes one message of an mbox.
+func writeMbox(out *bufio.Writer, m Message, r io.Reader) error {
+	out.WriteString("From MAILER-DAEMON " + m.Received.UTC().Format("Mon Jan _2 15:04:05 2006") + "\n" + status(m.Flags)) //nolint:errcheck // told by Flush
+	if err := quote(out, r); err != nil {
 		return err
 	}
-	b.out.WriteByte('\n') //nolint:errcheck // told by Flush
-	return b.out.Flush()
+	out.WriteByte('\n') //nolint:errcheck // told by Flush
+	return out.Flush()
 }
 
 // status gives flags as header fields.
@@ -80,6 +86,15 @@ func status(flags []string) string {
 	out := "Status: " + s + "O\n" // O: not new
 	if x != "" {
 		out += "X-Status: " + x + "\n"
+	}
+	words := []string{}
+	for _, f := range flags {
+		if !strings.HasPrefix(f, `\`) {
+			words = append(words, f)
+		}
+	}
+	if len(words) > 0 {
+		out += "X-Keywords: " + strings.Join(words, " ") + "\n"
 	}
 	return out
 }

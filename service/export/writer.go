@@ -229,9 +229,10 @@ func (w *Writer) saveSummary() error {
 	})
 }
 
+func (w *Writer) report(f io.Writer) error { return w.summary.report(f) }
+
 // report is the summary for people.
-func (w *Writer) report(f io.Writer) error {
-	s := &w.summary
+func (s *Summary) report(f io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Postrider wrote %d messages (%d octets) of %d accounts here as %s.\n", s.Messages, s.Octets, s.Accounts, s.Format)
 	for _, box := range s.Mailboxes {
