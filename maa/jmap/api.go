@@ -75,6 +75,9 @@ var methods = map[string]method{
 	"EmailSubmission/queryChanges": {capSubmission, (*call).submissionQueryChanges},
 	"EmailSubmission/set":          {capSubmission, (*call).submissionSet},
 
+	"PushSubscription/get": {wire.CapabilityCore, (*call).pushGet},
+	"PushSubscription/set": {wire.CapabilityCore, (*call).pushSet},
+
 	"AddressBook/get":          {capContacts, (*call).bookGet},
 	"AddressBook/changes":      {capContacts, (*call).bookChanges},
 	"AddressBook/set":          {capContacts, (*call).bookSet},
@@ -180,7 +183,7 @@ func (c *call) dispatch(req *wire.Request, args wire.Args, before []wire.Invocat
 		return nil, failed
 	}
 	c.args = resolved
-	if c.name != "Core/echo" {
+	if c.name != "Core/echo" && !strings.HasPrefix(c.name, "PushSubscription/") { // they are a person's, not an account's
 		if err := c.ours("accountId"); err != nil {
 			return nil, err
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/postrider/postrider/infra/web"
+	"github.com/postrider/postrider/maa/jmap/webpush"
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/service/contacts"
 )
@@ -90,6 +91,7 @@ type Config struct {
 	Trail   mail.Trail
 	Notes   mail.Notes
 
+	Push     *webpush.Sender   // sends push messages (RunPush must run); nil: there are none
 	Contacts *contacts.Service // address books and cards; nil: there are none
 
 	// Session knows who a request is from by other means than HTTP Basic (a cookie, a token); nil: nobody is. ok is false when it does not know.
@@ -109,7 +111,8 @@ type Server struct {
 	accounts *accounts
 	uploads  *uploads
 	previews *previews
-	held     chan struct{}   // has one when a message was taken that is to be sent later
+	held     chan struct{} // has one when a message was taken that is to be sent later
+	pusher   pushing
 	stop     context.Context //nolint:containedctx // ends with the server
 	end      context.CancelFunc
 }
@@ -126,6 +129,7 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{cfg: cfg, accounts: newAccounts(cfg.Mailboxes, cfg.Accounts, cfg.Limits.Snapshots), uploads: newUploads(cfg.Limits.UploadsHeld), previews: newPreviews(),
 		held: make(chan struct{}, 1)}
+	s.pusher.wake = make(chan struct{}, 1)
 	s.stop, s.end = context.WithCancel(context.Background())
 	return s
 }
@@ -142,6 +146,7 @@ func (s *Server) MaxBody(*http.Request) int64 { return max(s.cfg.Limits.Upload, 
 // End ends event streams and gives up uploads that no message has. It is called before the web server is shut down.
 func (s *Server) End() {
 	s.end()
+	s.pusher.work.Wait()
 	s.uploads.drop()
 }
 

@@ -50,6 +50,7 @@ var capabilities = map[string]capability{
 	capBlob:             {here: always, part: blobCapability},
 	capSubmission:       {here: (*Server).sends, part: submissionCapability},
 	capWebSocket:        {here: always, whole: socketCapability, server: true},
+	capVAPID:            {here: (*Server).pushes, whole: vapidCapability, server: true},
 	capContacts:         {here: (*Server).keepsContacts, part: contactCapability},
 }
 
