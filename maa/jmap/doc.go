@@ -26,8 +26,8 @@
 // RFC 4865) is a note of the kind "later" besides, which RunLater sends when it is due, and which the commit that takes the message removes: it is sent
 // once, whatever crashes and however many run. Until then undoStatus is pending, and setting it to canceled removes the note. Where sending fails for a
 // while it is tried again, with growing pauses, for five days; deliveryStatus has the reason meanwhile (delivered is queued). What is refused for good
-// is final, and deliveryStatus has the refusal (delivered is no). Destroying the message before its time cancels the submission: undoStatus is canceled,
-// and deliveryStatus says why. Destroying the submission cancels nothing. A message that was held is dated when it is sent, unless its Date is
+// is final, and deliveryStatus has the refusal (delivered is no). Destroying the message, or the submission, before its time cancels nothing (RFC 8621
+// 7.5): the body is kept by a held entry of the queue, on a route that leads nowhere, which goes with the note. A message that was held is dated when it is sent, unless its Date is
 // less than a minute old then; the copy that the client keeps stays as it was filed.
 //
 // Not claimed, and not in the session: VacationResponse.

@@ -31,8 +31,8 @@ const (
 
 // What clients are told of messages that are not sent.
 const (
-	replyCanceled  = "550 5.7.0 canceled by its sender"
-	replyDestroyed = "550 5.7.0 canceled: the message was destroyed before it was to be sent"
+	replyCanceled = "550 5.7.0 canceled by its sender"
+	replyGone     = "550 5.7.0 not sent: neither the message nor what was kept of it is there any more"
 )
 
 // delayed is a message that waits for its time. It has all that is needed to send it, also when its submission was destroyed meanwhile.
@@ -42,7 +42,44 @@ type delayed struct {
 	Envelope wireEnvelope `json:"envelope"`
 	SendAt   time.Time    `json:"sendAt"`
 	Peer     string       `json:"peer"`
+	Keep     mail.TraceID `json:"keep"` // of the queue's entry that keeps the body
 	Tries    int          `json:"tries,omitempty"`
+}
+
+// keepRoute is the route of the queue's entries that keep bodies. It leads nowhere (RFC 6761 6.4): should an operator release one, it goes to nobody.
+const keepRoute = "later.invalid"
+
+// keep makes an entry of the queue that nobody tries. It keeps the body until the message is sent, though the message itself be destroyed before: that must not
+// stop it (RFC 8621 7.5).
+func (h *delayed) keep(m *mail.Message, now time.Time) mail.Change {
+	from := mail.Path(h.Envelope.MailFrom.Email)
+	to := mail.QueuedRecipient{Address: from, Original: from, Route: keepRoute, Held: true, Next: h.SendAt,
+		Last: "kept for its sender, who has it sent at " + wire.FormatUTC(h.SendAt)}
+	return mail.Enqueue{Body: mail.StoredBody{ID: m.Blob, Octets: m.Size - int64(len(m.Prefix))}, Message: mail.Queued{Trace: h.Keep, From: from, Account: m.Account,
+		Created: now, Expires: h.SendAt.Add(maxDelay), Recipients: []mail.QueuedRecipient{to}}}
+}
+
+// kept finds that entry; nil when an operator has taken it away.
+func (h *delayed) kept(ctx context.Context, q mail.Queue) (*mail.Queued, error) {
+	list, err := q.Queued(ctx, mail.QueueFilter{Trace: h.Keep, Held: true, Limit: 1})
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
+// forget takes a note away, unless somebody else did, and what is kept for it.
+func (s *Server) forget(ctx context.Context, n mail.Note) ([]mail.Change, error) {
+	out := []mail.Change{mail.RemoveNote{Kind: kindLater, Key: n.Key, If: mail.NoteIs, Was: n.Value}}
+	var h delayed
+	if err := json.Unmarshal(n.Value, &h); err != nil {
+		return out, nil //nolint:nilerr // of a later version: what it keeps is not known
+	}
+	q, err := h.kept(ctx, s.cfg.Queue)
+	if q != nil {
+		out = append(out, mail.QueueAct{Queue: q.ID, Act: mail.ActDelete, Now: s.cfg.Clock.Now()})
+	}
+	return out, err
 }
 
 // note makes the note that sends it at a time, which is a whole second and never too early.
@@ -106,7 +143,7 @@ func sendAt(parameters map[string]*string, now time.Time) (time.Time, error) {
 }
 
 // hold has a message sent later.
-func (c *call) hold(s *submission, before []*submission) error {
+func (c *call) hold(s *submission, m *mail.Message, before []*submission) error {
 	waiting := 0
 	for _, o := range before {
 		if o.Later != "" {
@@ -116,7 +153,8 @@ func (c *call) hold(s *submission, before []*submission) error {
 	if waiting >= maxHeld {
 		return wire.Errorf(wire.ErrRateLimit, fmt.Sprintf("%d messages wait to be sent already; cancel one, or send this one now", maxHeld))
 	}
-	h := &delayed{ID: s.ID, Email: s.Email, Envelope: s.Envelope, SendAt: s.SendAt, Peer: c.peer()}
+	now := c.s.cfg.Clock.Now()
+	h := &delayed{ID: s.ID, Email: s.Email, Envelope: s.Envelope, SendAt: s.SendAt, Peer: c.peer(), Keep: mail.NewTraceID(now, rand.Uint32())}
 	n, err := h.note(c.account.ID, s.SendAt)
 	if err != nil {
 		return err
@@ -126,7 +164,7 @@ func (c *call) hold(s *submission, before []*submission) error {
 	if err != nil {
 		return err
 	}
-	if err := c.commitNotes("EmailSubmission", kept, mail.PutNote{Note: n, If: mail.NoteAbsent}); err != nil {
+	if err := c.commitNotes("EmailSubmission", kept, mail.PutNote{Note: n, If: mail.NoteAbsent}, h.keep(m, now)); err != nil {
 		return err
 	}
 	c.s.wakeRunner()

@@ -253,8 +253,8 @@ func TestHoldParameters(t *testing.T) {
 	}
 }
 
-// TestCancelHeld: undoStatus canceled before the time, and the message is never sent; after it, cannotUnsend (RFC 8621 7.5). Destroying the message cancels too, in
-// whatever way; destroying the submission does not.
+// TestCancelHeld: undoStatus canceled before the time, and the message is never sent; after it, cannotUnsend (RFC 8621 7.5). Destroying the message does not stop it,
+// nor does destroying the submission.
 func TestCancelHeld(t *testing.T) {
 	t.Parallel()
 	p := newPostOffice(t, nil)
@@ -275,27 +275,33 @@ func TestCancelHeld(t *testing.T) {
 	}
 	p.set(t, "Email/set", map[string]any{"destroy": []string{ids["destroyed.email"]}})
 	p.set(t, "EmailSubmission/set", map[string]any{"destroy": []string{ids["forgotten"]}})
-	want := map[string]string{"canceled": "canceled no 550 5.7.0 canceled by its sender", "destroyed": "canceled no 550 5.7.0 canceled: the message was destroyed before it was to be sent"}
-	check := func(when string) {
-		for name, w := range want {
-			if got := p.status(t, ids[name]); got != w {
-				t.Errorf("%s %s: %s, want %s", name, when, got, w)
-			}
-		}
+	const canceled = "canceled no 550 5.7.0 canceled by its sender"
+	if got := p.status(t, ids["canceled"]); got != canceled {
+		t.Errorf("canceled: %s", got)
 	}
-	check("before")
-	if out := p.must(t, "EmailSubmission/query", map[string]any{"filter": map[string]any{"undoStatus": "pending"}}); fmt.Sprint(out["ids"]) != "["+ids["sent"]+"]" {
+	if kept := p.Queue(t); len(kept) != 3 {
+		t.Errorf("%d bodies are kept, want 3", len(kept))
+	}
+	if out := p.must(t, "EmailSubmission/query", map[string]any{"filter": map[string]any{"undoStatus": "pending"}}); len(out["ids"].([]any)) != 2 {
 		t.Errorf("pending are %v", out["ids"])
 	}
 	p.run(t)
 	p.pass(time.Minute)
-	check("after")
+	if got := p.status(t, ids["canceled"]); got != canceled {
+		t.Errorf("canceled, after its time: %s", got)
+	}
+	if got := p.status(t, ids["destroyed"]); !strings.HasPrefix(got, "final yes 250 ") {
+		t.Errorf("destroyed: %s", got)
+	}
+	if kept := p.Queue(t); len(kept) != 0 {
+		t.Errorf("kept after it was sent: %v", kept)
+	}
 	var subjects []string
 	for _, m := range p.bobs(t) {
 		h, _ := message.ParseHeader([]byte(m))
 		subjects = append(subjects, h.Get("Subject"))
 	}
-	if slices.Sort(subjects); fmt.Sprint(subjects) != "[forgotten sent]" {
+	if slices.Sort(subjects); fmt.Sprint(subjects) != "[destroyed forgotten sent]" {
 		t.Errorf("bob has %v", subjects)
 	}
 	if out := cancel(ids["sent"]); out["notUpdated"] == nil || out["notUpdated"].(map[string]any)[ids["sent"]].(map[string]any)["type"] != "cannotUnsend" {
@@ -457,6 +463,30 @@ func TestCrashAfterSending(t *testing.T) {
 		if got := p.status(t, s["id"].(string)); !strings.HasPrefix(got, "final yes 250 ") || len(p.bobs(t)) != 2 {
 			t.Errorf("node %d: %s; bob has %d", i, got, len(p.bobs(t)))
 		}
+	}
+}
+
+// TestNothingKept: an operator takes away what was kept, and its owner the message: then it is not sent, and that is told. What was kept for an account
+// that is gone goes.
+func TestNothingKept(t *testing.T) {
+	t.Parallel()
+	p := newPostOffice(t, nil)
+	d := p.draft(t, bobAddress, nil)
+	s, _ := p.send(t, d, bobAddress, map[string]any{"HOLDFOR": "60"})
+	p.Do(t, mail.QueueAct{Queue: p.Queue(t)[0].ID, Act: mail.ActDelete, Now: town.Epoch})
+	p.set(t, "Email/set", map[string]any{"destroy": []string{d}})
+	ofBob := p.draft(t, bobAddress, nil)
+	p.send(t, ofBob, bobAddress, map[string]any{"HOLDFOR": "60"})
+	q := p.Queue(t)[0]
+	p.Do(t, mail.Enqueue{Body: mail.StoredBody{ID: q.Blob, Octets: q.Size}, Message: mail.Queued{Trace: "gone", From: "x@one.example", Account: 4711, Created: q.Created,
+		Expires: q.Expires, Recipients: q.Recipients}})
+	p.run(t)
+	if left := p.Queue(t); len(left) != 1 || left[0].ID != q.ID {
+		t.Errorf("kept: %v", left)
+	}
+	p.pass(time.Minute)
+	if got := p.status(t, s["id"].(string)); !strings.HasPrefix(got, "final no 550 5.7.0 not sent") || len(p.bobs(t)) != 1 {
+		t.Errorf("%s; bob has %d", got, len(p.bobs(t)))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 // How the runner waits. Other nodes take submissions too: so it looks again from time to time, though it knows of none.
 const (
 	lookAgain  = time.Minute
+	sweepAgain = 24 * time.Hour
 	firstPause = time.Minute // before a message is tried again; twice as long each time
 	lastPause  = time.Hour
 )
@@ -30,7 +31,14 @@ func (s *Server) RunLater(ctx context.Context) error {
 	if !s.sends() {
 		return nil
 	}
+	var swept time.Time
 	for {
+		if now := s.cfg.Clock.Now(); now.Sub(swept) >= sweepAgain {
+			swept = now
+			if err := s.sweep(ctx); err != nil && ctx.Err() == nil {
+				s.cfg.Log.Warn("what was kept for accounts that are gone stays", "role", "maa/jmap", "error", err)
+			}
+		}
 		next, err := s.sendDue(ctx)
 		if err != nil && ctx.Err() == nil {
 			s.cfg.Log.Warn("messages to be sent later are not sent", "role", "maa/jmap", "error", err)
@@ -47,6 +55,35 @@ func (s *Server) RunLater(ctx context.Context) error {
 		case <-s.held:
 		case <-s.cfg.Clock.After(wait):
 		}
+	}
+}
+
+// sweep takes away what is kept for accounts that are gone: their notes went with them, the queue's entries do not.
+func (s *Server) sweep(ctx context.Context) error {
+	f := mail.QueueFilter{Held: true, Limit: 100}
+	for {
+		page, err := s.cfg.Queue.Queued(ctx, f)
+		if err != nil {
+			return err
+		}
+		for _, q := range page {
+			if len(q.Recipients) != 1 || q.Recipients[0].Route != keepRoute {
+				continue
+			}
+			if _, err := s.cfg.Accounts.Account(ctx, q.Account); err == nil {
+				continue
+			} else if !mail.Is(err, mail.NotFound) {
+				return err
+			}
+			act := mail.QueueAct{Queue: q.ID, Act: mail.ActDelete, Now: s.cfg.Clock.Now()}
+			if _, err := s.cfg.Journal.Commit(ctx, mail.ChangeSet{Changes: []mail.Change{act}}); err != nil && !mail.Is(err, mail.NotFound) {
+				return err
+			}
+		}
+		if len(page) < f.Limit {
+			return nil
+		}
+		f.After = page[len(page)-1].ID
 	}
 }
 
@@ -95,15 +132,14 @@ func (s *Server) release(ctx context.Context, n mail.Note) error {
 	case !mail.Is(err, mail.NotFound):
 		return err
 	}
-	id, _ := parseEmail(d.held.Email)
-	m, err := s.cfg.Mailboxes.Message(ctx, n.Account, id)
-	if mail.Is(err, mail.NotFound) {
-		return d.settle(ctx, func(s *submission) { s.Canceled, s.Later, s.Reply = true, "", replyDestroyed })
-	}
+	m, err := d.message(ctx)
 	if err != nil {
 		return err
 	}
-	err = d.send(ctx, &m)
+	if m == nil {
+		return d.end(ctx, replyGone)
+	}
+	err = d.send(ctx, m)
 	switch {
 	case err == nil, mail.Is(err, mail.Conflict): // sent, or canceled or sent by somebody else
 		return nil
@@ -113,7 +149,21 @@ func (s *Server) release(ctx context.Context, n mail.Note) error {
 		return d.putOff(ctx, err)
 	}
 	s.cfg.Log.Warn("message to be sent later refused", "role", "maa/jmap", "account", int64(n.Account), "submission", d.held.ID, "error", err)
-	return d.settle(ctx, func(s *submission) { s.Refused, s.Later, s.Reply = true, "", refusal("550", "5.0.0", err) })
+	return d.end(ctx, refusal("550", "5.0.0", err))
+}
+
+// message gives what is to be sent: the message, or what was kept of one that was destroyed; nil when nothing was.
+func (d *due) message(ctx context.Context) (*mail.Message, error) {
+	id, _ := parseEmail(d.held.Email)
+	m, err := d.s.cfg.Mailboxes.Message(ctx, d.note.Account, id)
+	if !mail.Is(err, mail.NotFound) {
+		return &m, err
+	}
+	q, err := d.held.kept(ctx, d.s.cfg.Queue)
+	if err != nil || q == nil {
+		return nil, err
+	}
+	return &mail.Message{Account: d.note.Account, Blob: q.Blob, Size: q.Size}, nil
 }
 
 // refusal is an SMTP reply for an error.
@@ -129,11 +179,7 @@ func refusal(code, enhanced string, err error) string {
 
 // send hands the message over. The commit that takes it forgets the note.
 func (d *due) send(ctx context.Context, m *mail.Message) error {
-	v := &visit{s: d.s, account: mail.Account{ID: d.note.Account}}
-	src, err := v.stored(ctx, m)
-	if err != nil {
-		return err
-	}
+	src := (&visit{s: d.s}).octets(ctx, m)
 	defer src.close()
 	now := d.s.cfg.Clock.Now().UTC()
 	if d.sub != nil {
@@ -145,17 +191,25 @@ func (d *due) send(ctx context.Context, m *mail.Message) error {
 		return err
 	}
 	defer o.body.Close()
-	return o.submit(ctx, append(also, d.forget()))
+	forget, err := d.s.forget(ctx, d.note)
+	if err != nil {
+		return err
+	}
+	return o.submit(ctx, append(also, forget...))
 }
 
-// forget takes the note away, unless somebody else did.
-func (d *due) forget() mail.Change {
-	return mail.RemoveNote{Kind: kindLater, Key: d.note.Key, If: mail.NoteIs, Was: d.note.Value}
+// end gives a message up.
+func (d *due) end(ctx context.Context, reply string) error {
+	forget, err := d.s.forget(ctx, d.note)
+	if err != nil {
+		return err
+	}
+	return d.settle(ctx, func(s *submission) { s.Refused, s.Later, s.Reply = true, "", reply }, forget...)
 }
 
-// settle ends what is not sent: the submission is changed, and the note forgotten. Where somebody else was faster, theirs holds.
+// settle changes the submission of what is not sent, if it is there, together with other things. Where somebody else was faster, theirs holds.
 func (d *due) settle(ctx context.Context, change func(*submission), more ...mail.Change) error {
-	set := mail.ChangeSet{Changes: append(more, d.forget())}
+	set := mail.ChangeSet{Changes: more}
 	if d.sub != nil {
 		// It is read again: an attempt has changed what is in memory.
 		n, err := d.s.cfg.Notes.Note(ctx, kindSubmission, accountID(d.note.Account)+"/"+d.held.ID)
@@ -191,5 +245,6 @@ func (d *due) putOff(ctx context.Context, why error) error {
 		return err
 	}
 	d.s.cfg.Log.Info("message to be sent later put off", "role", "maa/jmap", "account", int64(d.note.Account), "submission", d.held.ID, "pause", pause, "error", why)
-	return d.settle(ctx, func(s *submission) { s.Later, s.Reply = n.Key, refusal("450", "4.0.0", why) }, mail.PutNote{Note: n, If: mail.NoteAbsent})
+	return d.settle(ctx, func(s *submission) { s.Later, s.Reply = n.Key, refusal("450", "4.0.0", why) }, mail.PutNote{Note: n, If: mail.NoteAbsent},
+		mail.RemoveNote{Kind: kindLater, Key: d.note.Key, If: mail.NoteIs, Was: d.note.Value})
 }

@@ -80,8 +80,15 @@ func (v *visit) stored(ctx context.Context, m *mail.Message) (*source, error) {
 	if err != nil {
 		return nil, mail.Errorf(mail.Internal, "message %d: %w", m.ID, err)
 	}
+	src := v.octets(ctx, m)
+	src.root = root
+	return src, nil
+}
+
+// octets makes the source of a message whose structure is not asked for.
+func (v *visit) octets(ctx context.Context, m *mail.Message) *source {
 	var body mail.BlobReader
-	src := &source{id: blobID(m.ID), kind: "message/rfc822", size: m.Size, prefix: m.Prefix, root: root}
+	src := &source{id: blobID(m.ID), kind: "message/rfc822", size: m.Size, prefix: m.Prefix}
 	src.close = func() {
 		if body != nil {
 			_ = body.Close()
@@ -90,14 +97,15 @@ func (v *visit) stored(ctx context.Context, m *mail.Message) (*source, error) {
 	}
 	src.open = func(off, n int64) (io.ReadCloser, error) {
 		if body == nil {
-			if body, err = v.s.cfg.Blobs.Open(ctx, m.Blob); err != nil {
-				body = nil
+			b, err := v.s.cfg.Blobs.Open(ctx, m.Blob)
+			if err != nil {
 				return nil, err
 			}
+			body = b
 		}
 		return io.NopCloser(between(withPrefix{m.Prefix, body}, off, n)), nil
 	}
-	return src, nil
+	return src
 }
 
 // between reads n octets from off on.

@@ -102,8 +102,7 @@ type fate struct {
 	queue    mail.QueueID
 }
 
-// fate finds out. It is final as soon as one recipient has the message, or an attempt runs: then it cannot be taken back (RFC 8621 7). One that is to be
-// sent later is canceled, too, by its message being destroyed.
+// fate finds out. It is final as soon as one recipient has the message, or an attempt runs: then it cannot be taken back (RFC 8621 7).
 func (c *call) fate(s *submission) (fate, error) {
 	switch {
 	case s.Canceled:
@@ -111,13 +110,6 @@ func (c *call) fate(s *submission) (fate, error) {
 	case s.Refused:
 		return s.unsent("final", "no", s.Reply), nil
 	case s.Later != "":
-		snap, err := c.snap()
-		if err != nil {
-			return fate{}, err
-		}
-		if n, _ := parseEmail(s.Email); snap.email(n) == nil {
-			return s.unsent("canceled", "no", replyDestroyed), nil
-		}
 		return s.unsent("pending", "queued", cmp.Or(s.Reply, "250 2.0.0 held until "+wire.FormatUTC(s.SendAt))), nil
 	}
 	return c.fateOfSent(s)

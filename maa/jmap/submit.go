@@ -160,7 +160,7 @@ func (c *call) submit(raw json.RawMessage, before []*submission) (*submission, e
 	}
 	s.ID = "S" + string(mail.NewTraceID(now, rand.Uint32())) // so that they are listed by time
 	if s.SendAt.After(now) {
-		return s, c.hold(s, before)
+		return s, c.hold(s, &m, before)
 	}
 	return s, c.send(s, src)
 }
@@ -317,18 +317,20 @@ func (c *call) undo(id string, raw json.RawMessage) error {
 
 // cancel stops what sends a message, and notes it, in one commit: NotFound or Conflict when that is over, or runs.
 func (c *call) cancel(s *submission, f fate) error {
-	var stop mail.Change = mail.QueueAct{Queue: f.queue, Act: mail.ActDelete, Now: c.s.cfg.Clock.Now(), Unleased: true}
+	stop := []mail.Change{mail.QueueAct{Queue: f.queue, Act: mail.ActDelete, Now: c.s.cfg.Clock.Now(), Unleased: true}}
 	if s.Later != "" {
 		n, err := c.s.cfg.Notes.Note(c.ctx, kindLater, s.Later)
 		if err != nil {
 			return err
 		}
-		stop = mail.RemoveNote{Kind: kindLater, Key: n.Key, If: mail.NoteIs, Was: n.Value}
+		if stop, err = c.s.forget(c.ctx, n); err != nil {
+			return err
+		}
 	}
 	s.Canceled, s.Later, s.Reply = true, "", ""
 	kept, err := s.keep(c.account.ID)
 	if err != nil {
 		return err
 	}
-	return c.commitNotes("EmailSubmission", stop, kept)
+	return c.commitNotes("EmailSubmission", append(stop, kept)...)
 }
