@@ -268,7 +268,9 @@ func (c *call) blobObject(id string, g *getArgs, offset int64, length *wire.Uint
 		o["data:asText"] = data.String()
 	case asText:
 		o["isEncodingProblem"] = true
-		o["data:asText"] = nil
+		if g.wants("data:asText") {
+			o["data:asText"] = nil
+		}
 		asBase64 = asBase64 || g.wants("data")
 	}
 	if asBase64 {

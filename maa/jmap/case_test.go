@@ -10,9 +10,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/postrider/postrider/mail"
 )
 
-// TestCases plays testdata/cases: each file is a conversation with a fresh server, in the account that seed fills. "--- request" begins the
+// TestCases plays testdata/cases: each file is a conversation with a fresh server, in the account that seed fills. "--- quota" gives
+// the account one, "--- request" begins the
 // method calls of a request (or, with "raw", its whole body), "--- response", maybe with a status, what must come: the method responses. In it,
 // "{{name}}" is what was bound to the name, or binds it, "{{*}}" is anything, and an object or a list that ends in "..." may go on.
 func TestCases(t *testing.T) {
@@ -41,6 +44,8 @@ func TestCases(t *testing.T) {
 						body = `{` + using + `,"methodCalls":` + body + `}`
 					}
 					status, answer = w.post(t, body)
+				case "quota":
+					w.quota(t, words[1])
 				case "response":
 					w.compare(t, i, words, body, status, answer)
 				default:
@@ -49,6 +54,19 @@ func TestCases(t *testing.T) {
 			}
 		})
 	}
+}
+
+// quota gives ann a quota in octets.
+func (w *world) quota(t *testing.T, octets string) {
+	t.Helper()
+	a, err := w.Store.Account(t.Context(), w.IDs[ann])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Quota, err = strconv.ParseInt(octets, 10, 64); err != nil {
+		t.Fatal(err)
+	}
+	w.Do(t, mail.UpdateAccount{Account: a})
 }
 
 // comment is a line that says what follows.
