@@ -78,6 +78,9 @@ var methods = map[string]method{
 	"PushSubscription/get": {wire.CapabilityCore, (*call).pushGet},
 	"PushSubscription/set": {wire.CapabilityCore, (*call).pushSet},
 
+	"MDN/send":  {capMDN, (*call).mdnSend},
+	"MDN/parse": {capMDN, (*call).mdnParse},
+
 	"AddressBook/get":          {capContacts, (*call).bookGet},
 	"AddressBook/changes":      {capContacts, (*call).bookChanges},
 	"AddressBook/set":          {capContacts, (*call).bookSet},

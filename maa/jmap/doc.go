@@ -1,9 +1,9 @@
-// Package jmap is the JMAP server: core (RFC 8620), mail and submission (RFC 8621), quotas (RFC 9425) and blobs (RFC 9404) over the contracts
-// of mail.
+// Package jmap is the JMAP server: core (RFC 8620), mail and submission (RFC 8621), quotas (RFC 9425), blobs (RFC 9404), contacts (RFC 9610) and
+// disposition notifications (RFC 9007) over the contracts of mail; by HTTP and by WebSocket (RFC 8887), with Web Push (RFC 8030, RFC 8291, RFC 8292, RFC 9749).
 //
 // It takes HTTP requests from infra/web, calls and references from proto/jmap, what is stored from mail.Mailboxes and mail.Blobs. It hands
 // every change as a mail.ChangeSet to mail.Journal and what is to be sent to a mail.Submitter, and tells clients that something
-// changed when mail.Bus says so. Who a client is, is asked of a Login (service/directory).
+// changed when mail.Bus says so. Who a client is, is asked of a Login (service/directory). Address books and cards are service/contacts'.
 //
 // Invariants:
 //

@@ -180,7 +180,7 @@ func (w *world) post(t testing.TB, body string) (int, []byte) {
 }
 
 const using = `"using":["urn:ietf:params:jmap:core","urn:ietf:params:jmap:mail","urn:ietf:params:jmap:submission","urn:ietf:params:jmap:quota","urn:ietf:params:jmap:blob",
-	"urn:ietf:params:jmap:contacts"]`
+	"urn:ietf:params:jmap:contacts","urn:ietf:params:jmap:mdn"]`
 
 // call makes one method call and gives the arguments of its response, or the type of its error.
 func (w *world) call(t testing.TB, method string, args map[string]any) (out map[string]any, failed string) {

@@ -49,6 +49,7 @@ var capabilities = map[string]capability{
 	capQuota:            {here: always},
 	capBlob:             {here: always, part: blobCapability},
 	capSubmission:       {here: (*Server).sends, part: submissionCapability},
+	capMDN:              {here: (*Server).sends},
 	capWebSocket:        {here: always, whole: socketCapability, server: true},
 	capVAPID:            {here: (*Server).pushes, whole: vapidCapability, server: true},
 	capContacts:         {here: (*Server).keepsContacts, part: contactCapability},
