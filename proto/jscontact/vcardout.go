@@ -2,6 +2,8 @@ package jscontact
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -411,23 +413,18 @@ func (e *exporter) kept(c Card) {
 	}
 }
 
-// formatDate writes a date, whole or in part.
-func formatDate(o map[string]any, v Version) string {
-	if utc := str(o["utc"]); utc != "" {
-		return strings.NewReplacer("-", "", ":", "").Replace(utc)
+// keys gives the keys of a map in order: those of a lower pref first.
+func keys(m map[string]any) []string {
+	list := slices.Sorted(maps.Keys(m))
+	slices.SortStableFunc(list, func(a, b string) int { return int(prefOf(m[a]) - prefOf(m[b])) })
+	return list
+}
+
+func prefOf(v any) int64 {
+	if o, ok := v.(map[string]any); ok {
+		if n := whole(o["pref"]); n > 0 {
+			return min(n, 100)
+		}
 	}
-	year, month, day := whole(o["year"]), whole(o["month"]), whole(o["day"])
-	sep := ""
-	if v == V3 {
-		sep = "-"
-	}
-	switch {
-	case year >= 0 && month > 0 && day > 0:
-		return fmt.Sprintf("%04d%s%02d%s%02d", year, sep, month, sep, day)
-	case year >= 0 && month > 0:
-		return fmt.Sprintf("%04d-%02d", year, month)
-	case year >= 0:
-		return fmt.Sprintf("%04d", year)
-	}
-	return fmt.Sprintf("--%02d%s%02d", month, sep, day)
+	return 101
 }
