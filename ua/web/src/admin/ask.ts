@@ -1,0 +1,41 @@
+// Calls of the administration's operations.
+
+import { Failure, post, request } from '#/lib/api'
+import type { Progress } from './types'
+import { lines } from './stream'
+
+const base = '/api/admin/v1/'
+
+/** One operation: "domain/list". */
+export function ask<T>(path: string, body: unknown = {}): Promise<T> {
+  return post<T>(base + path, body)
+}
+
+interface Step<T> {
+  progress?: Progress
+  reply?: T
+  error?: { kind: Failure['kind']; text: string }
+}
+
+/** An operation that tells how far it is. Aborting the signal stops it on the server too. */
+export async function follow<T>(path: string, body: unknown, progress: (p: Progress) => void, signal?: AbortSignal): Promise<T> {
+  const response = await request(base + path, {
+    method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' }, signal: signal ?? null,
+  })
+  try {
+    for await (const line of lines(response.body!)) {
+      const step = JSON.parse(line) as Step<T>
+      if (step.progress) progress(step.progress)
+      else if (step.error) throw new Failure(step.error.kind, sentence(step.error.text))
+      else if (step.reply !== undefined) return step.reply
+    }
+  } catch (cause) {
+    if (cause instanceof Failure || (cause instanceof DOMException && cause.name === 'AbortError')) throw cause
+  }
+  throw new Failure('offline', 'The connection broke before the server had finished. Try again.')
+}
+
+export function sentence(text: string): string {
+  const s = text.charAt(0).toUpperCase() + text.slice(1)
+  return /[.!?]$/.test(s) ? s : `${s}.`
+}
