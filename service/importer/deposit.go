@@ -2,7 +2,6 @@ package importer
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -297,10 +296,19 @@ func (d *Deposit) Flush(ctx context.Context) error {
 			}
 			again++
 		default:
-			return mail.Errorf(cmp.Or(kind, mail.Unavailable), "the mail could not be stored: %w", err)
+			return unstored(err)
 		}
 	}
 	return nil
+}
+
+// unstored is the end of an import by the store's trouble; what only the log may know stays there.
+func unstored(err error) error {
+	text := "the mail could not be stored"
+	if mail.KindOf(err) != mail.Internal {
+		text += ": " + mail.Sentence(err)
+	}
+	return &mail.Error{Kind: mail.Unavailable, Text: text, Err: err}
 }
 
 func (d *Deposit) commit(ctx context.Context, list []pending) error {
