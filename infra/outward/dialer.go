@@ -69,6 +69,12 @@ func (d *Dialer) Dial(ctx context.Context, host string, port uint16) (net.Conn, 
 	return d.dns.Dial(ctx, h.String(), port)
 }
 
+// Check says whether Dial would try at all, as far as can be told without asking anybody.
+func (d *Dialer) Check(host string, port uint16) error {
+	_, err := d.check(host, port)
+	return err
+}
+
 // check looks at what can be told without asking anybody.
 func (d *Dialer) check(host string, port uint16) (Host, error) {
 	h, err := ParseHost(host)

@@ -45,7 +45,7 @@ const (
 	maxFolders  = 5000
 	pieceSize   = 2 << 20  // octets of a message that are asked for at once
 	pieceRoom   = 64 << 10 // beside them
-	listRoom    = 32 << 20 // of a list of folders, or of messages' numbers
+	listRoom    = 16 << 20 // of a list of folders, or of messages' numbers
 	pageSize    = 100      // messages whose size and flags are asked for at once
 	pageRoom    = 4 << 20
 	maxConnects = 6
