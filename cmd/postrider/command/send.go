@@ -20,13 +20,34 @@ func (s *session) sendCommand() *cobra.Command {
 	var r admin.SendRequest
 	var l letter
 	var raw bool
+	var p personal
 	c := &cobra.Command{
-		Use: "send", Short: "Send a message as one of our accounts", Args: want(0, 0, ""),
-		Long: "Send a message as one of our accounts. The text comes from --text or standard input. With --raw, standard input is a\n" +
-			"whole message with its header, and its To, Cc and Bcc name the recipients unless --to does.",
-		Example: "  echo 'It works.' | postrider send --account ann@example.com --to bob@example.org --subject Hello\n" +
+		Use: "send [RECIPIENT]...", Short: "Send a message, as a person or as one of our accounts",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if p.given() {
+				return nil
+			}
+			return want(0, 0, "")(cmd, args)
+		},
+		Long: "Send a message. With --as or --server you send as a person, over HTTPS and with your password, from wherever you are: the text comes from\n" +
+			"--text, standard input, or your editor at a terminal, and --wait tells what becomes of each recipient. The password is $POSTRIDER_PASSWORD, in\n" +
+			"the file of --password-file, or asked for.\n\n" +
+			"Without them the operator sends as one of our accounts, by the server that runs here. The text comes from --text or standard input. With --raw,\n" +
+			"standard input is a whole message with its header, and its To, Cc and Bcc name the recipients unless --to does.",
+		Example: "  echo 'It works.' | postrider send --as ann@example.com bob@example.org -s Hello -a picture.jpg --wait\n" +
+			"  echo 'It works.' | postrider send --account ann@example.com --to bob@example.org --subject Hello\n" +
 			"  postrider send --account ann@example.com --raw < message.eml",
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if p.given() {
+				if raw || r.Account != "" {
+					return usageError{"--account and --raw are the operator's; they do not go with --as or --server"}
+				}
+				l.to = append(args, l.to...)
+				return s.sendAs(cmd.Context(), &p, l, r.From)
+			}
+			if p.html || p.wait != 0 || p.secret != "" || p.ca != "" {
+				return usageError{"--html, --wait, --password-file and --ca go with --as"}
+			}
 			r.Account = cmp.Or(r.Account, r.From)
 			if r.Account == "" {
 				return usageError{"name the account that sends with --account, or with --from where that is its own address"}
@@ -54,10 +75,11 @@ func (s *session) sendCommand() *cobra.Command {
 	f.StringArrayVar(&l.to, "to", nil, "`ADDRESS` of a recipient; may be repeated")
 	f.StringArrayVar(&l.cc, "cc", nil, "`ADDRESS` of a recipient in copy; may be repeated")
 	f.StringArrayVar(&l.bcc, "bcc", nil, "`ADDRESS` of a recipient that the others do not see; may be repeated")
-	f.StringVar(&l.subject, "subject", "", "what it is about")
+	f.StringVarP(&l.subject, "subject", "s", "", "what it is about")
 	f.StringVar(&l.text, "text", "", "the text, instead of standard input")
-	f.StringArrayVar(&l.attach, "attach", nil, "`FILE` to attach; may be repeated")
+	f.StringArrayVarP(&l.attach, "attach", "a", nil, "`FILE` to attach; may be repeated")
 	f.BoolVar(&raw, "raw", false, "standard input is a whole message with its header")
+	p.add(c, &s.configPath)
 	_ = c.RegisterFlagCompletionFunc("account", s.completeAccounts)
 	return c
 }
