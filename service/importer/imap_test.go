@@ -69,7 +69,13 @@ func listen(t testing.TB, serve func(ctx context.Context, c net.Conn)) uint16 {
 // authority is a certificate for mail.test, and who trusts it.
 func authority(t testing.TB) (server, client *tls.Config) {
 	t.Helper()
-	k, err := infratls.Open(infratls.KeeperConfig{Dir: t.TempDir(), Names: []string{"mail.test"}})
+	return authorityIn(t, t.TempDir())
+}
+
+// authorityIn leaves its files in a directory.
+func authorityIn(t testing.TB, dir string) (server, client *tls.Config) {
+	t.Helper()
+	k, err := infratls.Open(infratls.KeeperConfig{Dir: dir, Names: []string{"mail.test"}})
 	if err != nil {
 		t.Fatal(err)
 	}

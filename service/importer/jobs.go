@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -207,7 +208,7 @@ func (j *Jobs) finish(ctx context.Context, r *run, err error) {
 		case mail.Is(err, mail.OverQuota):
 			job.State, job.Text = Failed, "The account is full: "+job.count()+". Make room or ask for more, then start it again: it goes on where it was."
 		default:
-			job.State, job.Text = Failed, fmt.Sprintf("It ended early: %s. %s. Start it again, and it goes on where it was.", mail.Sentence(err), upper(job.count()))
+			job.State, job.Text = Failed, fmt.Sprintf("It ended early: %s. %s. Start it again, and it goes on where it was.", strings.TrimRight(mail.Sentence(err), ". "), upper(job.count()))
 		}
 	})
 	if err != nil && ctx.Err() == nil {

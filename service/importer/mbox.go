@@ -133,7 +133,11 @@ func fromLine(line []byte) (time.Time, bool) {
 	if !strings.Contains(date, ":") || !hasYear(date) {
 		return time.Time{}, false
 	}
-	t, _ := message.ParseDate(date)
+	t, ok := message.ParseDate(date)
+	if words := strings.Fields(date); !ok && len(words) == 6 && strings.ContainsAny(words[4][:1], "+-") { // Google puts the zone before the year
+		words[4], words[5] = words[5], words[4]
+		t, _ = message.ParseDate(strings.Join(words, " "))
+	}
 	return t, true
 }
 
