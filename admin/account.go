@@ -287,10 +287,27 @@ func (o *Operations) setPassword(ctx context.Context, r PasswordChange) (Passwor
 		return PasswordChanged{}, err
 	}
 	c.Account = a.ID
+	if c.Scope, err = o.scope(ctx, a.ID); err != nil {
+		return PasswordChanged{}, err
+	}
 	if _, err := o.commit(ctx, mail.PutCredential{Credential: c}); err != nil {
 		return PasswordChanged{}, err
 	}
 	return PasswordChanged{Address: string(a.Address), Password: generated}, nil
+}
+
+// scope is what an account's own password is for, which a new one does not change.
+func (o *Operations) scope(ctx context.Context, id mail.AccountID) (mail.Scope, error) {
+	all, err := o.p.Directory.Credentials(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range all {
+		if c.Label == mail.Password {
+			return c.Scope, nil
+		}
+	}
+	return 0, nil
 }
 
 func (o *Operations) removeAccount(ctx context.Context, r AccountName) (Account, error) {

@@ -10,12 +10,15 @@ import (
 
 	"github.com/postrider/postrider/admin"
 	"github.com/postrider/postrider/admin/httpapi"
+	"github.com/postrider/postrider/admin/webapi"
 	"github.com/postrider/postrider/infra/bus"
 	"github.com/postrider/postrider/infra/config"
 	"github.com/postrider/postrider/infra/dns"
 	"github.com/postrider/postrider/infra/dnspub"
+	"github.com/postrider/postrider/infra/obs"
 	"github.com/postrider/postrider/infra/store"
 	"github.com/postrider/postrider/infra/tls"
+	"github.com/postrider/postrider/maa/jmap"
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/mda"
 	"github.com/postrider/postrider/msa"
@@ -50,6 +53,7 @@ const careEvery = 6 * time.Hour
 type App struct {
 	cfg     config.Config
 	log     *slog.Logger
+	tail    *obs.Tail // the latest lines of the log, for administrators
 	clock   mail.Clock
 	step    func(string)
 	version string
@@ -68,6 +72,8 @@ type App struct {
 	factors      *factor.Service    // second ones
 	account      *account.Handler
 	webmail      *webmail.Webmail
+	jmap         *jmap.Server
+	webAdmin     *webapi.Handler
 	intake       *intake.Intake
 	rejections   *intake.Rejections
 	search       *search.Service
@@ -109,6 +115,8 @@ func New(ctx context.Context, cfg config.Config, o Options) (*App, error) {
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
+	a.tail = obs.NewTail(0)
+	a.log = slog.New(a.tail.Handler(a.log.Handler()))
 	if err := a.open(ctx); err != nil {
 		return nil, errors.Join(err, a.closeAll())
 	}
@@ -217,6 +225,14 @@ func (a *App) Start(ctx context.Context) error {
 	a.background(func() { a.keeper.Run(background) })
 	a.background(func() { a.search.Run(background) })
 	a.background(func() { a.clients.Run(background) })
+	a.background(func() { a.operations.RunHeartbeat(background) })
+	if a.jmap != nil {
+		a.background(func() {
+			if err := a.jmap.RunLater(background); err != nil && background.Err() == nil {
+				a.log.Error("what is to be sent later is not sent", "role", "maa/jmap", "error", err)
+			}
+		})
+	}
 	a.background(func() { a.ledger.Run(background) })
 	if a.tlsPolicies != nil {
 		a.background(func() { a.tlsPolicies.Run(background) })
@@ -275,6 +291,9 @@ func (a *App) background(f func()) {
 func (a *App) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, Grace)
 	defer cancel()
+	if a.webAdmin != nil {
+		a.webAdmin.End() // whoever follows the log would never go
+	}
 	err := a.shutServices(ctx)
 	a.stop()
 	a.running.Wait()

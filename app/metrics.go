@@ -5,8 +5,10 @@ import (
 	"maps"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/postrider/postrider/admin"
+	"github.com/postrider/postrider/admin/overview"
 	"github.com/postrider/postrider/infra/obs"
 	"github.com/postrider/postrider/infra/web"
 	"github.com/postrider/postrider/mail"
@@ -18,6 +20,7 @@ type tally struct {
 	mail.Journal
 	mu     sync.Mutex
 	counts map[[2]string]int64 // role, outcome
+	junk   atomic.Int64        // messages filed as junk
 }
 
 // Commit implements mail.Journal.
@@ -29,8 +32,13 @@ func (t *tally) Commit(ctx context.Context, set mail.ChangeSet) (mail.Receipt, e
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, c := range set.Changes {
-		if e, ok := c.(mail.Record); ok {
-			t.counts[[2]string{e.Event.Role, string(e.Event.Outcome)}]++
+		switch c := c.(type) {
+		case mail.Record:
+			t.counts[[2]string{c.Event.Role, string(c.Event.Outcome)}]++
+		case mail.AddMessage:
+			if c.Flags.Bits&mail.Junk != 0 {
+				t.junk.Add(1)
+			}
 		}
 	}
 	return r, nil
@@ -48,6 +56,33 @@ func (a *App) counters() map[string]int64 {
 	out := map[string]int64{}
 	for k, n := range a.tally.snapshot() {
 		out[k[1]] += n
+	}
+	return out
+}
+
+// volumes are how much mail went which way since the start.
+func (a *App) volumes() map[string]int64 {
+	out := map[string]int64{overview.VolumeJunk: a.tally.junk.Load()}
+	for k, n := range a.tally.snapshot() {
+		switch mail.Outcome(k[1]) { //nolint:exhaustive // the others are no volumes
+		case mail.Delivered:
+			out[overview.VolumeIn] += n
+		case mail.Relayed:
+			out[overview.VolumeOut] += n
+		case mail.Bounced:
+			out[overview.VolumeBounced] += n
+		case mail.Rejected:
+			out[overview.VolumeRefused] += n
+		}
+	}
+	return out
+}
+
+// connections are those that are open, by service.
+func (a *App) connections() map[string]int64 {
+	out := map[string]int64{}
+	for _, s := range a.services {
+		out[s.name] = int64(s.server.Open())
 	}
 	return out
 }

@@ -138,6 +138,11 @@ func (t trust) Examine(ctx context.Context, domain string, last bool) (doctor.Re
 	return t.doctor.Examine(ctx, domain, nil)
 }
 
+// ExamineTelling is Examine that tells what it finds as it goes.
+func (t trust) ExamineTelling(ctx context.Context, domain string, each func(doctor.Finding)) (doctor.Report, error) {
+	return t.doctor.Examine(ctx, domain, each)
+}
+
 // Keys implements admin.Trust.
 func (t trust) Keys(ctx context.Context, domain string) ([]seal.Key, error) {
 	return t.keys.Keys(ctx, domain)

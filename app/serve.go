@@ -62,10 +62,22 @@ func (a *App) makeOperations() *admin.Operations {
 	if a.limits != nil {
 		guard = a.limits.Guard
 	}
-	return admin.New(admin.Parts{
-		Guard: guard, Journal: a.userJournal(), Blobs: a.store, Directory: a.store, Mailboxes: a.store, Queue: a.store, Trail: a.store, Submitter: a.agent,
+	l := a.cfg.Limits
+	parts := admin.Parts{
+		Guard: guard, Journal: a.userJournal(), Blobs: a.store, Directory: a.store, Mailboxes: a.store, Queue: a.store, Trail: a.store, Submitter: a.agent, Notes: a.store,
 		Checker: checker{a.store}, Trust: trust{a}, Credential: directory.NewCredential, Clock: a.clock,
 		Defaults: admin.Defaults{Quota: int64(a.cfg.Accounts.DefaultQuota), Mailboxes: a.cfg.Accounts.NewMailboxes()},
-		Facts:    admin.Facts{Version: a.version, Hostname: a.cfg.Hostname, Data: a.cfg.Data, Started: a.started, Serving: !a.started.IsZero(), Listening: a.Listening, Counters: a.counters},
-	})
+		Limits: admin.LimitSettings{
+			ConnectionsPerMinute: l.ConnectionsPerMinute, MessagesPerMinute: l.MessagesPerMinute, SenderMessagesPerHour: l.SenderMessagesPerHour,
+			AccountRecipientsPerDay: l.AccountRecipientsPerDay, AccountNewRecipientsPerDay: l.AccountNewRecipientsPerDay, LoginFailures: l.LoginFailures,
+			LoginWindow: int64(l.LoginWindow.Std().Seconds()), BanFor: int64(l.BanFor.Std().Seconds()), DefaultQuota: int64(a.cfg.Accounts.DefaultQuota),
+			MessageSize: int64(a.cfg.SMTP.MaxMessageSize),
+		},
+		Facts: admin.Facts{Version: a.version, Hostname: a.cfg.Hostname, Data: a.cfg.Data, Started: a.started, Serving: !a.started.IsZero(), Listening: a.Listening,
+			Counters: a.counters, Volumes: a.volumes, Connections: a.connections},
+	}
+	if a.keeper != nil {
+		parts.Certificates = a.keeper
+	}
+	return admin.New(parts)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 
+	"github.com/postrider/postrider/admin"
+	"github.com/postrider/postrider/admin/webapi"
 	"github.com/postrider/postrider/infra/tls"
 	"github.com/postrider/postrider/infra/web"
 	"github.com/postrider/postrider/maa/autoconfig"
@@ -44,7 +46,12 @@ func (a *App) webPlans() []plan {
 	}
 	a.pages().Register(secure, plain)
 	a.userAgent(secure)
-	a.openJMAP().Register(secure, "")
+	a.jmap = a.openJMAP()
+	a.jmap.Register(secure, "")
+	a.webAdmin = webapi.New(webapi.Config{
+		Operator: func() admin.Operator { return a.operations }, Guarded: a.account.Guarded, Tail: a.tail, Clock: a.clock, Log: a.log.With("role", "admin"),
+	})
+	a.webAdmin.Register(secure, "")
 	log := a.log.With("role", "infra/web")
 	tlsServer := web.New(web.Config{Handler: secure, TLS: a.keeper.Server(tls.Web), Log: log})
 	redirect := ""

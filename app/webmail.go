@@ -5,12 +5,14 @@ import (
 	"os"
 
 	"github.com/postrider/postrider/infra/config"
+	"github.com/postrider/postrider/infra/outward"
 	"github.com/postrider/postrider/infra/web"
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/service/directory"
 	"github.com/postrider/postrider/service/factor"
 	"github.com/postrider/postrider/service/session"
 	"github.com/postrider/postrider/ua/account"
+	"github.com/postrider/postrider/ua/proxy"
 	"github.com/postrider/postrider/ua/way"
 	webmail "github.com/postrider/postrider/ua/web"
 )
@@ -54,6 +56,11 @@ func (a *App) userAgent(m *web.Mux) {
 		Guarded: a.account.Guarded, Trail: a.store, Queue: a.store, Mailboxes: a.store, Blobs: a.store, Journal: a.store, Hostname: a.cfg.Hostname,
 		Clock: a.clock, Log: a.log.With("role", "ua/way"),
 	}).Register(m, "")
+	pictures := proxy.New(proxy.Config{
+		Guarded: a.account.Guarded, Dialer: outward.NewDialer(outward.Config{Resolver: a.resolver}), Clock: a.clock, Log: a.log.With("role", "ua/proxy"),
+	})
+	a.closers = append(a.closers, closerFunc(pictures.Close))
+	pictures.Register(m, "")
 	a.webmail.Register(m, "")
 }
 

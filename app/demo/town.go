@@ -98,7 +98,7 @@ func (t *town) start(ctx context.Context, dir string, hosts map[string]string, z
 	if _, err := t.app.Operations().AddDomain(ctx, admin.NewDomain{Name: t.domain}); err != nil {
 		return err
 	}
-	if _, err := t.app.Operations().AddAccount(ctx, admin.NewAccount{Address: t.person(), Password: t.password}); err != nil {
+	if _, err := t.app.Operations().AddAccount(ctx, admin.NewAccount{Address: t.person(), Password: t.password, Admin: true}); err != nil {
 		return err
 	}
 	t.trust, err = trusting(t.app.CAFile())

@@ -30,7 +30,6 @@ func runAudit(t *testing.T, dir string, args ...string) (out string, err error) 
 		}}}}
 	root := s.root()
 	if have, _, findErr := root.Find([]string{"audit"}); findErr != nil || have.Name() != "audit" {
-		root.AddCommand(s.auditCommand())
 	}
 	root.SetArgs(append([]string{"--data", dir}, args...))
 	root.SetOut(io.Discard)

@@ -215,9 +215,9 @@ func (s *session) root() *cobra.Command {
 	}
 	group("run", s.setupCommand(), s.serveCommand(), s.demoCommand())
 	group("people", s.domainCommand(), s.accountCommand(), s.aliasCommand())
-	group("mail", s.queueCommand(), s.traceCommand(), s.sendCommand())
+	group("mail", s.queueCommand(), s.traceCommand(), s.sendCommand(), s.readCommand())
 	group("trust", s.doctorCommand(), s.dnsCommand(), s.dkimCommand(), s.reportsCommand(), s.banCommand())
-	group("care", s.statusCommand(), s.verifyCommand(), s.compactCommand(), s.exportCommand(), s.configCommand())
+	group("care", s.statusCommand(), s.auditCommand(), s.verifyCommand(), s.compactCommand(), s.exportCommand(), s.configCommand())
 	root.AddCommand(s.versionCommand())
 	root.Args = unknownCommand
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }

@@ -189,7 +189,7 @@ func (x *settler) EnsureAccount(ctx context.Context, address, password string) (
 	a, err := x.op.Account(ctx, admin.AccountName{Address: address})
 	switch {
 	case mail.Is(err, mail.NotFound):
-		_, err = x.op.AddAccount(ctx, admin.NewAccount{Address: address, Password: password})
+		_, err = x.op.AddAccount(ctx, admin.NewAccount{Address: address, Password: password, Admin: true})
 		return err == nil, err
 	case err != nil:
 		return false, err

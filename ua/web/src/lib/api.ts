@@ -37,7 +37,7 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
   }
   if (response.ok) return response
   const failure = await readFailure(response)
-  if (failure.kind === 'unauthenticated' && path !== '/api/login' && path !== '/api/me') sessionEnded()
+  if (failure.kind === 'unauthenticated' && !path.startsWith('/api/login') && path !== '/api/me') sessionEnded()
   throw failure
 }
 

@@ -23,11 +23,12 @@ export async function login(user: string | undefined, remember: boolean, conditi
   return post<Me>('/api/login/passkey/finish', { id: begun.id, credential: got.toJSON(), remember })
 }
 
-/** Makes a passkey for the account that is logged in. */
-export async function create(password: string, label: string, programs: boolean): Promise<void> {
+/** Makes a passkey for the account that is logged in. The first second factor brings recovery codes with it, which are shown this once. */
+export async function create(password: string, label: string, programs: boolean): Promise<string[]> {
   const begun = await post<Begun>('/api/passkeys/begin', { password })
   const options = (begun.options.publicKey ?? begun.options) as PublicKeyCredentialCreationOptionsJSON
   const made = (await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) })) as PublicKeyCredential | null
   if (!made) throw new Error('No passkey was made.')
-  await post('/api/passkeys/finish', { id: begun.id, label, credential: made.toJSON(), programs })
+  const answer = await post<{ recovery?: string[] }>('/api/passkeys/finish', { id: begun.id, label, credential: made.toJSON(), programs })
+  return answer.recovery ?? []
 }
