@@ -19,12 +19,14 @@ import (
 	"github.com/postrider/postrider/infra/store"
 	"github.com/postrider/postrider/infra/tls"
 	"github.com/postrider/postrider/maa/jmap"
+	"github.com/postrider/postrider/maa/jmap/webpush"
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/mda"
 	"github.com/postrider/postrider/msa"
 	"github.com/postrider/postrider/mta/policyhost"
 	"github.com/postrider/postrider/mta/queue"
 	"github.com/postrider/postrider/mta/report"
+	"github.com/postrider/postrider/service/contacts"
 	"github.com/postrider/postrider/service/directory"
 	"github.com/postrider/postrider/service/doctor"
 	"github.com/postrider/postrider/service/factor"
@@ -72,6 +74,8 @@ type App struct {
 	factors      *factor.Service    // second ones
 	account      *account.Handler
 	webmail      *webmail.Webmail
+	contacts     *contacts.Service
+	pushKey      *webpush.Key // ours before push services
 	jmap         *jmap.Server
 	webAdmin     *webapi.Handler
 	intake       *intake.Intake
@@ -201,6 +205,9 @@ func (a *App) Start(ctx context.Context) error {
 			return err
 		}
 	}
+	if a.pushKey, err = webpush.LoadKey(ctx, a.store, a.store); err != nil {
+		return err
+	}
 	if a.queue, err = a.makeQueue(); err != nil {
 		return err
 	}
@@ -230,6 +237,11 @@ func (a *App) Start(ctx context.Context) error {
 		a.background(func() {
 			if err := a.jmap.RunLater(background); err != nil && background.Err() == nil {
 				a.log.Error("what is to be sent later is not sent", "role", "maa/jmap", "error", err)
+			}
+		})
+		a.background(func() {
+			if err := a.jmap.RunPush(background); err != nil && background.Err() == nil {
+				a.log.Error("no push messages are sent", "role", "maa/jmap", "error", err)
 			}
 		})
 	}

@@ -6,10 +6,12 @@ import (
 
 	"github.com/postrider/postrider/admin"
 	"github.com/postrider/postrider/admin/webapi"
+	"github.com/postrider/postrider/infra/outward"
 	"github.com/postrider/postrider/infra/tls"
 	"github.com/postrider/postrider/infra/web"
 	"github.com/postrider/postrider/maa/autoconfig"
 	"github.com/postrider/postrider/maa/jmap"
+	"github.com/postrider/postrider/maa/jmap/webpush"
 	"github.com/postrider/postrider/mail"
 	"github.com/postrider/postrider/mta/policyhost"
 	"github.com/postrider/postrider/proto/mtasts"
@@ -69,7 +71,13 @@ func (a *App) webPlans() []plan {
 
 // openJMAP wires the JMAP server.
 func (a *App) openJMAP() *jmap.Server {
+	outside := outward.NewClient(outward.ClientConfig{
+		Agent: "postrider", MaxBody: 64 << 10, Dialer: outward.NewDialer(outward.Config{Resolver: a.resolver, Ports: []uint16{443}}),
+	})
+	a.closers = append(a.closers, closerFunc(outside.Close))
 	s := jmap.New(jmap.Config{
+		Contacts:  a.contacts,
+		Push:      webpush.New(webpush.Config{Client: outside, Key: a.pushKey, Clock: a.clock, Subject: "mailto:" + "postmaster@" + a.cfg.Hostname}),
 		Mailboxes: a.store, Journal: a.userJournal(), Blobs: a.store, Bus: a.bus, Accounts: a.store, Login: a.auth.For(mail.ScopeJMAP), Session: a.account.Session, History: a.store, Search: a.search,
 		Submit: a.agent, Senders: a.people, Queue: a.store, Trail: a.store, Notes: a.store, Clock: a.clock, Log: a.log.With("role", "maa/jmap"),
 	})

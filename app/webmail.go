@@ -8,11 +8,14 @@ import (
 	"github.com/postrider/postrider/infra/outward"
 	"github.com/postrider/postrider/infra/web"
 	"github.com/postrider/postrider/mail"
+	"github.com/postrider/postrider/service/contacts"
 	"github.com/postrider/postrider/service/directory"
 	"github.com/postrider/postrider/service/factor"
+	"github.com/postrider/postrider/service/importer"
 	"github.com/postrider/postrider/service/session"
 	"github.com/postrider/postrider/ua/account"
 	"github.com/postrider/postrider/ua/proxy"
+	"github.com/postrider/postrider/ua/transfer"
 	"github.com/postrider/postrider/ua/way"
 	webmail "github.com/postrider/postrider/ua/web"
 )
@@ -27,6 +30,7 @@ func (a *App) openPeople(secret []byte) {
 	})
 	a.clients = directory.NewClients(a.store, a.store, a.clock, a.log.With("role", "service/directory"))
 	a.auth.Uses = a.clients
+	a.contacts = contacts.New(contacts.Config{Notes: a.store, Journal: a.store, Bus: a.bus, Clock: a.clock})
 	s := a.userServices()
 	a.account = account.New(account.Config{
 		Directory: a.store, Journal: a.store, Notes: a.store, Auth: a.auth, Passwords: a.passwords, Sessions: a.sessions, Factors: a.factors,
@@ -34,7 +38,7 @@ func (a *App) openPeople(secret []byte) {
 			Host: a.cfg.Hostname, IMAP: account.Port{Implicit: int(s.IMAPS), StartTLS: int(s.IMAP)}, POP3: account.Port{Implicit: int(s.POP3S), StartTLS: int(s.POP3)},
 			SMTP: account.Port{Implicit: int(s.Submissions), StartTLS: int(s.Submission)}, Profile: "/setup/profile.mobileconfig", HTTPS: int(port(a.cfg.Listen.HTTPS)),
 		},
-		Hostname: a.cfg.Hostname, Version: a.version, Features: []string{"way"}, Clock: a.clock, Log: a.log.With("role", "ua/account"),
+		Hostname: a.cfg.Hostname, Version: a.version, Features: []string{"way", "import", "export", "push"}, Clock: a.clock, Log: a.log.With("role", "ua/account"),
 	})
 }
 
@@ -61,6 +65,14 @@ func (a *App) userAgent(m *web.Mux) {
 	})
 	a.closers = append(a.closers, closerFunc(pictures.Close))
 	pictures.Register(m, "")
+	jobs := importer.New(importer.Config{
+		Store: importer.Store{Mailboxes: a.store, Blobs: a.store, Journal: a.store, Clock: a.clock, Log: a.log.With("role", "service/importer")}, Notes: a.store,
+	})
+	a.closers = append(a.closers, closerFunc(jobs.Close))
+	transfer.New(transfer.Config{
+		Guarded: a.account.Guarded, Jobs: jobs, Mailboxes: a.store, Blobs: a.store, Extra: a.takeout, Clock: a.clock, Log: a.log.With("role", "ua/transfer"),
+		Dialer: outward.NewDialer(outward.Config{Resolver: a.resolver, Ports: []uint16{993, 143}}),
+	}).Register(m, "")
 	a.webmail.Register(m, "")
 }
 

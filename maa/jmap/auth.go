@@ -42,7 +42,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch mail.KindOf(err) {
 	case mail.Unauthenticated:
 		status = http.StatusUnauthorized
-		w.Header().Set("WWW-Authenticate", `Basic realm="mail", charset="UTF-8"`)
+		if r.Header.Get("X-Postrider") == "" { // the webmail asks for a login itself; a browser's own box would stand before it
+			w.Header().Set("WWW-Authenticate", `Basic realm="mail", charset="UTF-8"`)
+		}
 	case mail.Denied:
 		status = http.StatusForbidden
 	case mail.NotFound:
