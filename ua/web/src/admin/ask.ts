@@ -2,13 +2,18 @@
 
 import { Failure, post, request } from '#/lib/api'
 import type { Progress } from './types'
+import { say } from './format'
 import { lines } from './stream'
 
 const base = '/api/admin/v1/'
 
 /** One operation: "domain/list". */
-export function ask<T>(path: string, body: unknown = {}): Promise<T> {
-  return post<T>(base + path, body)
+export async function ask<T>(path: string, body: unknown = {}): Promise<T> {
+  try {
+    return await post<T>(base + path, body)
+  } catch (cause) {
+    throw cause instanceof Failure ? new Failure(cause.kind, say(cause.message), cause.more) : cause
+  }
 }
 
 interface Step<T> {
@@ -26,16 +31,11 @@ export async function follow<T>(path: string, body: unknown, progress: (p: Progr
     for await (const line of lines(response.body!)) {
       const step = JSON.parse(line) as Step<T>
       if (step.progress) progress(step.progress)
-      else if (step.error) throw new Failure(step.error.kind, sentence(step.error.text))
+      else if (step.error) throw new Failure(step.error.kind, say(step.error.text))
       else if (step.reply !== undefined) return step.reply
     }
   } catch (cause) {
     if (cause instanceof Failure || (cause instanceof DOMException && cause.name === 'AbortError')) throw cause
   }
   throw new Failure('offline', 'The connection broke before the server had finished. Try again.')
-}
-
-export function sentence(text: string): string {
-  const s = text.charAt(0).toUpperCase() + text.slice(1)
-  return /[.!?]$/.test(s) ? s : `${s}.`
 }

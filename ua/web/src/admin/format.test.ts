@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { addresses, dayMoment, daysLeft, parseSize, percent, sameName, span, toneOf, writeSize } from './format'
+import { addresses, dayMoment, daysLeft, parseSize, percent, sameName, say, span, toneOf, writeSize } from './format'
 
 describe('sizes', () => {
   it('are read as people write them', () => {
@@ -55,5 +55,18 @@ describe('days', () => {
     const now = Date.parse('2026-11-24T12:00:00Z')
     expect(daysLeft('2026-11-26T11:00:00Z', now)).toBe(1)
     expect(daysLeft('2026-11-24T11:00:00Z', now)).toBe(-1)
+  })
+})
+
+describe('say', () => {
+  it('makes sentences, and leaves names and addresses as they are', () => {
+    for (const [text, want] of [
+      ['nobody has the address x@one.example yet; add it with: postrider account add x@one.example', 'Nobody has the address x@one.example yet.'],
+      ['Nobody has it yet; add it with: postrider account add x.', 'Nobody has it yet.'],
+      ['ann@one.example is not served here; spam counts', 'ann@one.example is not served here; spam counts.'],
+      ['one.example is served here already', 'one.example is served here already.'],
+      ["another's", "Another's."],
+      ['name a provider in [publish], or copy them from: postrider dns records', 'Name a provider in [publish], or copy them from: postrider dns records.'],
+    ] as const) expect(say(text)).toBe(want)
   })
 })

@@ -74,3 +74,10 @@ export function dayMoment(value: string, end = false): string | undefined {
 export function daysLeft(iso: string, now = Date.now()): number {
   return Math.floor((new Date(iso).getTime() - now) / 86_400_000)
 }
+
+/** What the server says as a sentence of the page: without the command that does here what a button does, and with its full stop. */
+export function say(text: string): string {
+  const bare = text.trim().replace(/; [^;]*: postrider [^;]*$/, '')
+  const s = /^[a-z]+(?=[\s,;:']|$)/.test(bare) ? bare.charAt(0).toUpperCase() + bare.slice(1) : bare
+  return /[.!?]$/.test(s) ? s : `${s}.`
+}

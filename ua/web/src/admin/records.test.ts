@@ -53,6 +53,9 @@ describe('stateOf', () => {
     const findings = [finding('mx', 'warning', { record: 'x. IN A 192.0.2.1\none.example. IN MX 10 mail.one.example.' }), finding('mx', 'fault', { record: 'one.example. IN MX 10 mail.one.example.' })]
     expect(stateOf(mx, { findings }).level).toBe('fault')
   })
+  it('takes what its check says of no record at all', () => {
+    expect(stateOf(mx, { findings: [finding('mx', 'fault', { subject: 'mail.one.example' }), finding('mx', 'note')] }).level).toBe('fault')
+  })
   it('does not take one text for another of the same name', () => {
     const findings = [finding('spf', 'fault', { record: 'one.example. IN TXT "v=spf1 mx -all"' })]
     expect(stateOf(record('one.example', 'TXT', '"v=other"'), { findings }).level).toBe('unknown')

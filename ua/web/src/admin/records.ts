@@ -80,7 +80,10 @@ export function stateOf(r: DNSRecord, report: Pick<DoctorReport, 'findings'> | u
     if (f.untold) untold ??= f
     else if (f.level === 'ok') {
       if (!well || f.subject === r.name) well = f
-    } else if (f.subject === r.name && !f.record && f.level !== 'note') named ??= f
+    } else if (!f.record && f.level !== 'note' && (f.subject === r.name || check === 'mx' || check === 'spf')) {
+      // Of these two there is one record, so that whatever is said is about it.
+      if (!named || worse[f.level] > worse[named.level]) named = f
+    }
     if (f.level === 'fault' || f.level === 'warning') clean = false
   }
   if (named) return { level: named.level, text: named.text }
