@@ -41,8 +41,14 @@ func (m *Model) gotAct(msg actMsg) tea.Cmd {
 	switch {
 	case msg.err != nil:
 		m.tell("", msg.err)
+		if msg.act.gone && !msg.back {
+			m.list.want = msg.act.id // it is back
+		}
 	case msg.back:
 		m.said, m.bad = "Undone.", false
+		if msg.act.gone {
+			m.list.want = msg.act.id
+		}
 	case msg.act.done != "":
 		m.said, m.bad = msg.act.done, false
 		if msg.act.undo != nil {

@@ -160,7 +160,7 @@ func (m *Model) edit(text string) tea.Cmd {
 }
 
 func (m *Model) editFile(path string) tea.Cmd {
-	return tea.ExecProcess(Editor(m.o.Getenv, path), func(err error) tea.Msg { return editedMsg{path, err} })
+	return m.o.Exec(Editor(m.o.Getenv, path), func(err error) tea.Msg { return editedMsg{path, err} })
 }
 
 // edited reads what the editor left. A letter that cannot be read stays in its file, and is edited again.

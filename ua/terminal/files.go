@@ -170,7 +170,7 @@ func (m *Model) page(msg pagerMsg) tea.Cmd {
 	}
 	c := program(m.o.Getenv, []string{"PAGER"}, []string{"less", "more"}, msg.path)
 	c.Env = append(os.Environ(), "LESSSECURE=1") // less must not be a way to run programs on what strangers sent
-	return tea.ExecProcess(c, func(err error) tea.Msg {
+	return m.o.Exec(c, func(err error) tea.Msg {
 		if err != nil {
 			err = mail.Errorf(mail.Unavailable, "the pager failed: %w", err)
 		}

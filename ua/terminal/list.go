@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"cmp"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -28,6 +29,8 @@ type list struct {
 	gen     int  // what was asked for before is not wanted any more
 	loading bool // a page of this generation is on its way
 	stale   bool // something changed while one was
+
+	want string // the message the cursor goes to when the list is read again
 }
 
 type pageMsg struct {
@@ -92,7 +95,8 @@ func (m *Model) refresh() tea.Cmd {
 	}
 	l.stale = false
 	q := client.Query{Limit: m.room() + ahead}
-	at := l.rows[l.cursor].ID
+	at := cmp.Or(l.want, l.rows[l.cursor].ID)
+	l.want = ""
 	if l.top > 0 && at != "" {
 		q.Anchor, q.Position = at, l.top-l.cursor
 	} else {

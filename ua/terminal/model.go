@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -43,6 +44,9 @@ type Options struct {
 	Now    func() time.Time // with the person's time zone
 	Getenv func(string) string
 	Temp   string // where letters are while they are written; "" is the system's
+
+	// Exec starts a program that has the terminal until it ends; nil: tea.ExecProcess.
+	Exec func(c *exec.Cmd, done tea.ExecCallback) tea.Cmd
 
 	Mailbox string // what is shown first, by its name or role; "" is the inbox
 	Search  string // what is searched for in it
@@ -87,6 +91,9 @@ type Model struct {
 
 // New makes the state a program begins with. Commands stop when ctx ends.
 func New(ctx context.Context, o Options) *Model {
+	if o.Exec == nil {
+		o.Exec = tea.ExecProcess
+	}
 	return &Model{ctx: ctx, o: o, width: 80, height: 24, list: list{rows: map[int]client.Email{}}}
 }
 
@@ -346,8 +353,10 @@ type emailMsg struct {
 	what  string // open, reply, all, forward, draft
 }
 
+const saysReading = "Reading…"
+
 func (m *Model) get(id, what string) tea.Cmd {
-	m.said = "Reading…"
+	m.said = saysReading
 	return func() tea.Msg {
 		e, err := m.o.Mail.Email(m.ctx, id)
 		return emailMsg{e, err, what}
@@ -355,7 +364,9 @@ func (m *Model) get(id, what string) tea.Cmd {
 }
 
 func (m *Model) gotEmail(msg emailMsg) tea.Cmd {
-	m.tell("", msg.err)
+	if msg.err != nil || m.said == saysReading {
+		m.tell("", msg.err)
+	}
 	if msg.err != nil {
 		if mail.Is(msg.err, mail.NotFound) {
 			return m.refresh()

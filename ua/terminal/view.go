@@ -94,7 +94,7 @@ func (m *Model) bar() string {
 func (m *Model) keys() string {
 	switch m.screen {
 	case onMessage:
-		return "q back  n/p next/previous  r reply  a all  f forward  e archive  d delete  o files"
+		return "q back  n/p next, previous  r reply  a all  f forward  e archive  d delete"
 	case onBoxes:
 		return "enter open  esc back"
 	case onFiles:
@@ -106,9 +106,9 @@ func (m *Model) keys() string {
 	case onList:
 	}
 	if m.list.search != "" {
-		return "enter read  esc end the search  / search  e archive  d delete  s star  m move"
+		return "enter read  esc end the search  / search  e archive  d delete  s star"
 	}
-	return "enter read  c compose  / search  b mailboxes  e archive  d delete  s star  m move"
+	return "enter read  c compose  / search  b mailboxes  e archive  d delete  s star"
 }
 
 // bottom is the last line.
@@ -221,7 +221,7 @@ func rowText(e client.Email, role, date string, width int) string {
 
 // help is what the keys do.
 var help = [][2]string{
-	{"j k  ↑ ↓", "one down, one up"}, {"space  PgUp", "a screen down, up"}, {"g G", "the first, the last"}, {"enter", "open"}, {"q  esc  ←", "back; q in the list quits"},
+	{"j k  ↑ ↓", "one down, one up"}, {"space  PgUp", "a screen down, up"}, {"g G", "the first, the last"}, {"enter", "open"}, {"q  ←", "back; q quits the list"},
 	{"n p", "next, previous message"}, {"b", "mailboxes"}, {"/", "search; esc ends it"}, {"c", "compose a letter"}, {"r  a", "reply, reply to all"}, {"f", "forward"},
 	{"E", "edit a draft"}, {"e", "archive"}, {"d  #", "delete"}, {"s", "star, or no star"}, {"U", "mark unread, or read"}, {"m", "move to a mailbox"},
 	{"u  z", "undo the last act"}, {"o", "attachments: read, save"}, {"ctrl+r", "read all again"}, {"ctrl+c", "quit"},
