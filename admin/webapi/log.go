@@ -127,6 +127,7 @@ func (s *stream) event(l obs.Line) string {
 
 func (s *stream) send(text string) error {
 	_ = s.ctl.SetWriteDeadline(time.Now().Add(writeTime)) // where it cannot be set, the server's own holds
+	defer s.ctl.SetWriteDeadline(time.Time{})             //nolint:errcheck // over HTTP/2 one that passes resets the stream, though nothing waits
 	if _, err := s.w.Write([]byte(text)); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package jmap
 
 import (
+	"context"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -74,4 +75,28 @@ func problem(w http.ResponseWriter, p *wire.Problem) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // a client that is gone
+}
+
+// basicCheck is how many looks of still pass between two checks of a password, which cost much more than those of a session.
+const basicCheck = 15
+
+// still looks whether the login that opened a stream still is, by a count of the looks so far. What cannot be told now is asked again later.
+func (v *visit) still(ctx context.Context, looks int) error {
+	if _, _, basic := v.r.BasicAuth(); basic && looks%basicCheck != 0 {
+		_, err := (&stateQuery{s: v.s, ctx: ctx, id: v.account.ID}).owner()
+		return certain(err)
+	}
+	account, err := v.s.who(v.r.WithContext(ctx))
+	if err == nil && account.ID != v.account.ID {
+		err = mail.Errorf(mail.Unauthenticated, "the session is another's")
+	}
+	return certain(err)
+}
+
+// certain drops errors that say nothing of the session.
+func certain(err error) error {
+	if mail.Is(err, mail.Denied) || mail.Is(err, mail.NotFound) || mail.Is(err, mail.Unauthenticated) {
+		return err
+	}
+	return nil
 }

@@ -18,6 +18,11 @@ const (
 	maxPing = 900
 )
 
+const (
+	streamWrite = 30 * time.Second // for one event
+	streamCheck = time.Minute      // between looks whether the login still is
+)
+
 // serveEvents tells changes as they happen (RFC 8620 7.3).
 func (s *Server) serveEvents(v *visit) {
 	q := v.r.URL.Query()
@@ -71,9 +76,10 @@ type stream struct {
 	ping  time.Duration // 0: none
 }
 
-// write writes an event and sends it.
+// write writes an event and sends it. Its deadline ends with it: over HTTP/2 one that passes resets the stream, though nothing waits to be written.
 func (st *stream) write(text string) error {
-	_ = st.ctl.SetWriteDeadline(time.Now().Add(30 * time.Second)) // where it cannot be set, the server's own holds
+	_ = st.ctl.SetWriteDeadline(time.Now().Add(streamWrite)) // where it cannot be set, the server's own holds
+	defer st.ctl.SetWriteDeadline(time.Time{})               //nolint:errcheck // as above
 	if _, err := st.v.w.Write([]byte(text)); err != nil {
 		return err
 	}
@@ -118,7 +124,9 @@ func toldBefore(id string) map[string]string {
 func (st *stream) follow(news <-chan struct{}, once bool) {
 	ctx := st.v.r.Context()
 	s := st.v.s
-	for {
+	look := time.NewTicker(streamCheck)
+	defer look.Stop()
+	for looks := 1; ; {
 		var tick <-chan time.Time
 		if st.ping > 0 {
 			tick = s.cfg.Clock.After(st.ping)
@@ -128,6 +136,11 @@ func (st *stream) follow(news <-chan struct{}, once bool) {
 			return
 		case <-s.stop.Done():
 			return
+		case <-look.C:
+			if st.v.still(ctx, looks) != nil {
+				return
+			}
+			looks++
 		case <-tick:
 			if st.write(fmt.Sprintf("event: ping\ndata: {\"interval\":%d}\n\n", int(st.ping/time.Second))) != nil {
 				return

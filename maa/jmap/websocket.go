@@ -26,7 +26,6 @@ const (
 	socketPing  = time.Minute      // between pings; who does not answer is gone
 	socketWrite = 30 * time.Second // for one message out, and for the answer to a ping
 	socketCheck = time.Minute      // between looks whether the session still is
-	basicCheck  = 15               // so many looks pass over one that was opened with a password, which is dear to check
 )
 
 // socketCapability is what the session tells: where, and that changes are pushed.
@@ -278,7 +277,7 @@ func (k *socket) watch() {
 			cancel()
 			ping = s.cfg.Clock.After(socketPing)
 		case <-check:
-			err = k.still(looks)
+			err = k.v.still(k.ctx, looks)
 			looks++
 			check = s.cfg.Clock.After(socketCheck)
 		case wish := <-k.push:
@@ -307,28 +306,6 @@ func ending(err error) error {
 	default:
 		return &closing{websocket.StatusTryAgainLater, "the server cannot go on now; open it again"}
 	}
-}
-
-// still looks whether the session that opened the socket still is. What cannot be told now is asked again later.
-func (k *socket) still(looks int) error {
-	s := k.v.s
-	if _, _, basic := k.v.r.BasicAuth(); basic && looks%basicCheck != 0 {
-		_, err := (&stateQuery{s: s, ctx: k.ctx, id: k.v.account.ID}).owner()
-		return certain(err)
-	}
-	account, err := s.who(k.v.r.WithContext(k.ctx))
-	if err == nil && account.ID != k.v.account.ID {
-		err = mail.Errorf(mail.Unauthenticated, "the session is another's")
-	}
-	return certain(err)
-}
-
-// certain drops errors that say nothing of the session.
-func certain(err error) error {
-	if mail.Is(err, mail.Denied) || mail.Is(err, mail.NotFound) || mail.Is(err, mail.Unauthenticated) {
-		return err
-	}
-	return nil
 }
 
 // enable begins or ends pushing. Who says what state it knows is told at once what it has missed (RFC 8887 4.3.5.2).

@@ -2,6 +2,7 @@ package house
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -40,5 +41,6 @@ func letters(now time.Time) []Letter {
 	for i := range out {
 		out[i].To = Ann
 	}
+	slices.SortStableFunc(out, func(a, b Letter) int { return a.At.Compare(b.At) })
 	return out
 }
