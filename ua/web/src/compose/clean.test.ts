@@ -49,13 +49,6 @@ describe('styles', () => {
   it('what is hidden is not quoted', () => expect(cleanHtml('a<div style="display:none">b</div><span style="font-size:0">c</span>', { from: 'quote' })).toBe('a'))
 })
 
-it('keeps the marks of the cursor, and only for the editor', () => {
-  const html = '<div>a<input id="squire-selection-start" type="hidden">b<input id="squire-selection-end" type="hidden"></div>'
-  expect(cleanHtml(html, { from: 'own' })).toBe('<div>a<input id="squire-selection-start" type="hidden">b<input id="squire-selection-end" type="hidden"></div>')
-  expect(cleanHtml(html, { from: 'paste' })).toBe('<div>ab</div>')
-  expect(cleanHtml('<input type="text" id="x">', { from: 'own' })).toBe('')
-})
-
 it('keeps our parts in our own drafts only', () => {
   expect(cleanHtml('<div data-part="quote">x</div>', { from: 'own' })).toBe('<div data-part="quote">x</div>')
   expect(cleanHtml('<div data-part="quote">x</div>', { from: 'quote' })).toBe('<div>x</div>')

@@ -8,9 +8,7 @@ const tags = ['a', 'abbr', 'address', 'b', 'bdi', 'bdo', 'blockquote', 'br', 'ca
   'figcaption', 'figure', 'font', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'hr', 'i', 'img', 'ins', 'kbd', 'li', 'ol', 'p', 'pre', 'q', 's', 'samp', 'small', 'span', 'strike',
   'strong', 'sub', 'sup', 'table', 'tbody', 'td', 'tfoot', 'th', 'thead', 'tr', 'tt', 'u', 'ul', 'var']
 const attributes = ['href', 'alt', 'title', 'src', 'width', 'height', 'align', 'valign', 'bgcolor', 'color', 'face', 'size', 'border', 'cellpadding', 'cellspacing', 'colspan',
-  'rowspan', 'dir', 'lang', 'start', 'type', 'value', 'style', 'data-part', 'data-cid', 'data-remote', 'class', 'id']
-/** Of the editor's own pages only: it marks where the cursor is by two hidden inputs. */
-const marks = new Set(['squire-selection-start', 'squire-selection-end'])
+  'rowspan', 'dir', 'lang', 'start', 'type', 'value', 'style', 'data-part', 'data-cid', 'data-remote', 'class']
 const editorClasses = new Set(['color', 'font', 'size', 'highlight'])
 
 const letterStyles = ['color', 'background-color', 'font-family', 'font-size', 'font-weight', 'font-style', 'text-decoration', 'text-decoration-line', 'text-align', 'line-height',
@@ -52,10 +50,8 @@ purify.addHook('uponSanitizeElement', (node) => {
 
 purify.addHook('afterSanitizeAttributes', (node) => {
   const el = node as HTMLElement
-  if (working.from === 'own' && el.tagName === 'INPUT') return
   const name = el.getAttribute('class')
   if (name !== null && (working.from !== 'own' || !editorClasses.has(name))) el.removeAttribute('class')
-  if (el.hasAttribute('id')) el.removeAttribute('id')
   if (working.from !== 'own') el.removeAttribute('data-part')
   if (el.hasAttribute('style')) restyle(el)
   if (el.tagName === 'IMG') picture(el)
@@ -134,27 +130,12 @@ function decode(text: string): string {
 export function clean(html: string, how: Cleaning): DocumentFragment {
   working = how
   try {
-    const extra = how.from === 'own' ? { ALLOWED_TAGS: [...tags, '#text', 'input'] } : {}
-    const out = purify.sanitize(html, { ...config, ...extra }) as unknown as DocumentFragment
-    if (how.from === 'own') marksOnly(out, html)
+    const out = purify.sanitize(html, config) as unknown as DocumentFragment
     if (how.from === 'paste') unwrap(out)
     return document.importNode(out, true)
   } finally {
     working = { from: 'paste' }
   }
-}
-
-/** Of inputs only the editor's marks stay; which is which is told by their order, for no ids come through. */
-function marksOnly(out: DocumentFragment, html: string): void {
-  const asked = [...html.matchAll(/<input\b[^>]*\bid="?(squire-selection-(?:start|end))\b[^>]*>/gi)].map((m) => m[1]!).filter((id) => marks.has(id))
-  const inputs = [...out.querySelectorAll('input')]
-  const fits = inputs.length === 2 && asked.length === 2 && asked[0] !== asked[1]
-  inputs.forEach((input, i) => {
-    if (!fits) return input.remove()
-    for (const a of [...input.attributes]) input.removeAttribute(a.name)
-    input.id = asked[i]!
-    input.type = 'hidden'
-  })
 }
 
 /** Text programs wrap all in a bold that is not bold. */
