@@ -279,6 +279,7 @@ func TestHostileIMAP(t *testing.T) {
 	t.Parallel()
 	server, client := authority(t)
 	endless := func(prefix, piece string) func(io.Writer) {
+		piece = strings.Repeat(piece, 400)
 		return func(w io.Writer) {
 			if _, err := io.WriteString(w, prefix); err != nil {
 				return

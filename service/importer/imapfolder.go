@@ -154,9 +154,9 @@ func (v *visit) facts(uids imap.UIDSet) ([]facts, error) {
 				if x.Literal == nil {
 					continue
 				}
-				text, err := io.ReadAll(io.LimitReader(x.Literal, 8<<10))
+				text, err := literal(x.Literal, 8<<10)
 				if err != nil {
-					continue
+					return nil, err
 				}
 				h, _ := message.ParseHeader(text)
 				if ids := message.ParseMessageIDs(h.Get("Message-ID")); len(ids) > 0 {
@@ -202,12 +202,14 @@ func (p *pieces) next() error {
 	cmd := p.v.client.Fetch(imap.UIDSetNum(p.uid), &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{section}})
 	var got []byte
 	found := false
-	var broken error
 	for m := cmd.Next(); m != nil; m = cmd.Next() {
 		for item := m.Next(); item != nil; item = m.Next() {
 			if x, ok := item.(imapclient.FetchItemDataBodySection); ok && x.Literal != nil && !found {
 				found = true
-				got, broken = io.ReadAll(io.LimitReader(x.Literal, pieceSize+1))
+				var broken error
+				if got, broken = literal(x.Literal, pieceSize+1); broken != nil {
+					return p.lost(broken)
+				}
 			}
 		}
 	}
@@ -220,8 +222,6 @@ func (p *pieces) next() error {
 		return mail.Errorf(mail.Unavailable, "the server does not give it: %s", cut(said.Text))
 	case err != nil:
 		return fmt.Errorf("%w: %w", errLost, err)
-	case broken != nil:
-		return fmt.Errorf("%w: %w", errLost, broken)
 	case !found && p.at == 0:
 		return mail.Errorf(mail.NotFound, "it is gone, or the server does not give it")
 	case len(got) > pieceSize:
@@ -230,6 +230,27 @@ func (p *pieces) next() error {
 	p.at += int64(len(got))
 	p.piece, p.last = got, len(got) < pieceSize
 	return nil
+}
+
+// lost is the error of a connection that broke, unless it was called off.
+func (p *pieces) lost(err error) error {
+	if p.ctx.Err() != nil {
+		return p.ctx.Err()
+	}
+	return err
+}
+
+// literal reads at most so many octets of what a server sends. After an error (errLost) the command must be left as it is: to go on with it, or to
+// close it, would read the literal once more beside the client's own reading.
+func literal(r imap.LiteralReader, most int64) ([]byte, error) {
+	got, err := io.ReadAll(io.LimitReader(r, most))
+	if err == nil && int64(len(got)) < min(most, r.Size()) { // a connection that ends looks like the end
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errLost, err)
+	}
+	return got, err
 }
 
 // link is a connection to a server that may say only so much at a time, and must say something in time.
