@@ -33,6 +33,30 @@ func (a *App) userServices() records.Services {
 	}
 }
 
+// programServices are what our users' programs are told: on a machine that nobody else reaches, what it listens on there.
+func (a *App) programServices() records.Services {
+	s := a.userServices()
+	if s != (records.Services{}) {
+		return s
+	}
+	l := a.cfg.Listen
+	return records.Services{
+		Submissions: anyPort(l.Submissions), Submission: anyPort(l.Submission), IMAPS: anyPort(l.IMAPS), IMAP: anyPort(l.IMAP), POP3S: anyPort(l.POP3S), POP3: anyPort(l.POP3),
+	}
+}
+
+// anyPort is that of the first address, wherever it is.
+func anyPort(list config.Addresses) uint16 {
+	for _, at := range list {
+		if _, text, err := net.SplitHostPort(at); err == nil {
+			if n, err := strconv.ParseUint(text, 10, 16); err == nil {
+				return uint16(n)
+			}
+		}
+	}
+	return 0
+}
+
 // port is that of the first address that others can reach; 0: there is none.
 func port(list config.Addresses) uint16 {
 	for _, at := range list {

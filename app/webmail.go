@@ -31,7 +31,7 @@ func (a *App) openPeople(secret []byte) {
 	a.clients = directory.NewClients(a.store, a.store, a.clock, a.log.With("role", "service/directory"))
 	a.auth.Uses = a.clients
 	a.contacts = contacts.New(contacts.Config{Notes: a.store, Journal: a.store, Bus: a.bus, Clock: a.clock})
-	s := a.userServices()
+	s := a.programServices()
 	a.account = account.New(account.Config{
 		Directory: a.store, Journal: a.store, Notes: a.store, Auth: a.auth, Passwords: a.passwords, Sessions: a.sessions, Factors: a.factors,
 		Services: account.Services{

@@ -88,17 +88,18 @@ func (s *show) elapsed(d time.Duration) {
 func connectHelp(s *show, towns []*town) {
 	if s.o.JSON {
 		for _, t := range towns {
-			s.json(line{Step: "up", Domain: t.domain, Text: fmt.Sprintf("user %s password %s submission %s submissions %s imap %s imaps %s pop3 %s pop3s %s data %s",
-				t.person(), t.password, t.submission, t.submissions, t.imap, t.imaps, t.pop3, t.pop3s, t.config.Data)})
+			s.json(line{Step: "up", Domain: t.domain, Text: fmt.Sprintf("user %s password %s submission %s submissions %s imap %s imaps %s pop3 %s pop3s %s webmail %s data %s",
+				t.person(), t.password, t.submission, t.submissions, t.imap, t.imaps, t.pop3, t.pop3s, t.web, t.config.Data)})
 		}
 		return
 	}
-	s.title("Both stay up. Connect a mail program:")
+	s.title("Both stay up. Open the webmail, or connect a mail program:")
 	row := func(name string, of func(*town) string) {
 		s.printf("  %-22s %-28s %s\n", name, of(towns[0]), of(towns[1]))
 	}
 	row("user name", (*town).person)
 	row("password", func(t *town) string { return t.password })
+	row("webmail", func(t *town) string { return t.web })
 	row("submission (STARTTLS)", func(t *town) string { return t.submission })
 	row("submission (TLS)", func(t *town) string { return t.submissions })
 	row("IMAP (STARTTLS)", func(t *town) string { return t.imap })
@@ -106,7 +107,7 @@ func connectHelp(s *show, towns []*town) {
 	row("POP3 (STLS)", func(t *town) string { return t.pop3 })
 	row("POP3 (TLS)", func(t *town) string { return t.pop3s })
 	t := towns[0]
-	s.printf("\n  The certificate is self-made; a program that asks may trust it, or this authority:\n    %s\n", t.app.CAFile())
+	s.printf("\n  The certificate is self-made; a browser or program that asks may trust it, or this authority:\n    %s\n", t.app.CAFile())
 	s.printf("\n  For instance:\n")
 	s.printf("    curl --cacert %s -u %s:%s imaps://localhost:%s/INBOX\n", t.app.CAFile(), t.person(), t.password, port(t.imaps))
 	s.printf("    postrider --data %s trace %s\n", t.config.Data, t.person())

@@ -27,7 +27,8 @@ import (
 type town struct {
 	domain, host, user, password        string
 	smtp, submission, submissions, imap string // host:port
-	imaps, pop3, pop3s                  string
+	imaps, pop3, pop3s, https           string
+	web                                 string // the webmail's address
 	app                                 *app.App
 	config                              config.Config
 	trust                               *tls.Config
@@ -43,7 +44,7 @@ func startTowns(ctx context.Context, s *show, dir string) ([]*town, error) {
 	}
 	hosts, zone := map[string]string{}, map[string]config.Records{}
 	for _, t := range towns {
-		for _, at := range []*string{&t.smtp, &t.submission, &t.submissions, &t.imap, &t.imaps, &t.pop3, &t.pop3s} {
+		for _, at := range []*string{&t.smtp, &t.submission, &t.submissions, &t.imap, &t.imaps, &t.pop3, &t.pop3s, &t.https} {
 			address, err := freeAddress(ctx)
 			if err != nil {
 				return nil, err
@@ -54,6 +55,8 @@ func startTowns(ctx context.Context, s *show, dir string) ([]*town, error) {
 		zone[t.domain] = config.Records{MX: []string{"10 " + t.host}}
 		zone[t.host] = config.Records{A: []string{"127.0.0.1"}}
 	}
+	// Browsers keep cookies by host alone, whatever the port: each town's webmail has a host of its own.
+	towns[0].web, towns[1].web = "https://localhost:"+port(towns[0].https), "https://127.0.0.1:"+port(towns[1].https)
 	var up []*town
 	for _, t := range towns {
 		began := time.Now()
@@ -84,6 +87,7 @@ func (t *town) start(ctx context.Context, dir string, hosts map[string]string, z
 	c.Listen = config.Listen{
 		SMTP: config.Addresses{t.smtp}, Submission: config.Addresses{t.submission}, Submissions: config.Addresses{t.submissions},
 		IMAP: config.Addresses{t.imap}, IMAPS: config.Addresses{t.imaps}, POP3: config.Addresses{t.pop3}, POP3S: config.Addresses{t.pop3s},
+		HTTPS: config.Addresses{t.https},
 	}
 	c.Lab.Hosts, c.Lab.DNS = hosts, zone
 	c.DKIM.Enabled, c.Reports.DMARC, c.Reports.TLS, c.Doctor.Every = false, false, false, 0 // nobody there would look

@@ -27,7 +27,7 @@ func letters(now time.Time) []Letter {
 <img src="https://track.weekly.example/open?id=ann" width="1" height="1"></td></tr></table></body></html>`},
 		{From: "calendar@far.example", Name: "Mara Lindqvist", Subject: "Invitation: boat trip", ID: "boat@far.example", At: ago(30 * time.Hour), Plain: "Come with us on Saturday.\n",
 			Files: []File{{"invite.ics", "text/calendar", []byte("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//far//1\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nUID:boat1\r\nDTSTAMP:20261120T100000Z\r\nDTSTART:20261128T090000Z\r\nDTEND:20261128T150000Z\r\nSUMMARY:Boat trip\r\nLOCATION:Harbour, pier 4\r\nORGANIZER;CN=Mara:mailto:mara@far.example\r\nATTENDEE;CN=Ann:mailto:ann@one.example\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n")}}},
-		{From: "yuki@far.example", Name: "山田 ゆき", Subject: "お礼：先日の会議について", ID: "yuki@far.example", At: ago(20 * time.Hour), Plain: "アンさん\n\n先日はありがとうございました。\n\n山田\n"},
+		{From: "eleni@far.example", Name: "Ελένη Παππά", Subject: "Ευχαριστώ για το γράμμα", ID: "eleni@far.example", At: ago(20 * time.Hour), Plain: "Αγαπητή Ann,\n\nευχαριστώ για το γράμμα σου.\n\nΕλένη\n"},
 		{From: "ben@partner.example", Name: "Ben Partner", Subject: "Contract, second draft", ID: "contract@partner.example", At: ago(3 * time.Hour),
 			Plain: "Ann,\n\nplease look at section 4, and tell me by Friday.\n\nBen\n-- \nBen Partner, Partner Ltd\n", Files: []File{{"contract.pdf", "application/pdf", paper("Contract, second draft")}}},
 		{From: "security@ban\u006b-of-trust.example", Name: "Your Bank", Subject: "Your account is locked", ID: "phish@bad.example", At: ago(90 * time.Minute), Plain: "Click the link.\n",

@@ -17,7 +17,7 @@ describe('hostile messages', () => {
         for (const a of e.attributes) {
           expect(a.name, `${e.tagName} keeps ${a.name}`).not.toMatch(/^on|^xlink|^form|^srcset$|^background$|^action$|^ping$|^target$/i)
           if (a.name === 'href') expect(a.value.trim()).toMatch(allowed)
-          if (a.name === 'src') expect(a.value.trim()).toMatch(/^(cid:|data:image\/(png|jpeg|gif|webp|bmp)[;,])/i)
+          if (a.name === 'src') expect(a.value.trim()).toMatch(/^(data:image\/(png|jpeg|gif|webp|bmp)[;,])/i)
           if (a.name === 'style') expect(a.value).not.toMatch(/url\(\s*["']?(?!data:)|expression|behavior|-moz-binding|javascript|@import/i)
         }
       }

@@ -60,8 +60,13 @@ export function clean(html: string): Clean {
   }
   for (const img of body.querySelectorAll('img')) {
     const src = (img.getAttribute('src') ?? '').trim()
+    if (/^cid:/i.test(src)) {
+      img.removeAttribute('src') // the page puts the part's own picture there
+      img.setAttribute('data-cid', src.slice(4))
+      continue
+    }
     if (!/^https?:/i.test(src)) {
-      if (!/^(cid:|data:image\/(png|jpeg|gif|webp|bmp)[;,])/i.test(src)) img.removeAttribute('src')
+      if (!/^(data:image\/(png|jpeg|gif|webp|bmp)[;,])/i.test(src)) img.removeAttribute('src')
       continue
     }
     img.removeAttribute('src')
