@@ -431,7 +431,7 @@ export class Letter {
         await this.keep()
         const away = cause instanceof Failure && ['offline', 'unauthenticated', 'unavailable', 'too_many'].includes(cause.kind)
         this.status = away ? 'here' : 'failed'
-        this.problem = cause instanceof Error ? cause.message : 'The draft could not be saved.'
+        this.problem = away ? '' : cause instanceof Error ? cause.message : 'The draft could not be saved.'
         this.later(away ? 5000 : 20_000)
         return false
       }

@@ -8,6 +8,7 @@ import { emails } from '#/lib/mail/emails.svelte'
 import { mailboxes } from '#/lib/mail/mailboxes.svelte'
 import { MethodError, Refused } from '#/lib/jmap/client'
 import { people } from '#/lib/people.svelte'
+import { outbox } from '#/offline/outbox.svelte' // at hand before the network is gone
 import type { Id, SetError, SetResult } from '#/lib/jmap/types'
 import { domainOf } from './address'
 import { check, type Problem } from './checks'
@@ -229,7 +230,6 @@ class Flight {
   private async intoOutbox(cause: Failure): Promise<void> {
     const l = this.l
     try {
-      const { outbox } = await import('#/offline/outbox.svelte')
       const files: Blob[] = []
       const email = await creation(l, { draft: false, ...(this.at ? { date: this.at } : {}) })
       const local = (blobId: Id): Id => {
