@@ -220,7 +220,7 @@ class View {
     const list = this.list
     if (!list || list.length === 0) return
     const at = this.cursor === null ? -1 : list.indexOf(this.cursor)
-    const to = Math.max(0, Math.min(list.length - 1, at < 0 ? 0 : at + by))
+    const to = Math.max(0, Math.min(list.length - 1, at >= 0 ? at + by : Math.abs(by) > 1 ? by : 0))
     void this.cursorTo(to, extend)
   }
 
