@@ -270,8 +270,12 @@ function unfinished(text: string | null | undefined): string {
 
 // ---- what this device kept
 
-/** Opens again what was being written when the page went away. */
+let restored = false
+
+/** Opens again what was being written when the page went away: once for each load of the page, whatever comes and goes on it. */
 export async function restore(): Promise<void> {
+  if (restored) return
+  restored = true
   const found = await allKept<KeptLetter>()
   if (found.length === 0) return
   await identities.load()
