@@ -76,7 +76,8 @@ type Listen struct {
 	// HTTP is where certificate authorities look whether a name is ours, and where mail programs ask for their settings
 	// (port 80). Everything else there is sent on to HTTPS.
 	HTTP Addresses `toml:"http"`
-	// HTTPS is where other hosts read our MTA-STS policy and mail programs their settings (port 443).
+	// HTTPS is where the webmail, the administration and JMAP are, where other hosts read our MTA-STS policy and mail programs their
+	// settings (port 443).
 	HTTPS Addresses `toml:"https"`
 	// Metrics is where Prometheus reads figures, without TLS or password: keep it on loopback or a private network.
 	// It is off unless set.

@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"io"
+	"net"
 
 	"github.com/spf13/cobra"
 
@@ -63,7 +64,21 @@ func (s *session) banner(w io.Writer, cfg config.Config, path string, list []adm
 	if path == "" {
 		fmt.Fprintf(w, "\nMake an account in another terminal with:\n  postrider%s account add ann@example.test --create-domain", where)
 	}
+	for _, l := range list {
+		if _, port, err := net.SplitHostPort(l.Address); err == nil && l.Service == "https" {
+			fmt.Fprintf(w, "\nThe webmail is at %s\n", webAddress(cfg.Hostname, port))
+			break
+		}
+	}
 	fmt.Fprintln(w, "\nStop with Ctrl-C.")
+}
+
+// webAddress is what people type into a browser.
+func webAddress(host, port string) string {
+	if port == "443" {
+		return "https://" + host
+	}
+	return "https://" + net.JoinHostPort(host, port)
 }
 
 func (s *session) demoCommand() *cobra.Command {
