@@ -150,6 +150,7 @@ class Session {
   }
 
   async logout(): Promise<void> {
+    await import('#/compose/compose.svelte').then(({ compose }) => compose.leave()).catch(() => undefined) // what could not go to Drafts stays on the device
     await post('/api/logout')
     this.stopWatch?.()
     for (const name of await caches?.keys?.() ?? []) if (name.startsWith('mail')) await caches.delete(name)
