@@ -51,6 +51,10 @@ export class Attached {
     if (this.cid && this.file) this.url = URL.createObjectURL(this.file)
   }
 
+  get tooLarge(): boolean {
+    return this.size > session.jmap.limit('maxSizeUpload')
+  }
+
   /** Uploads it. Never throws: stage and why tell. */
   upload(): Promise<void> {
     this.running ??= this.go().finally(() => (this.running = undefined))
@@ -59,10 +63,9 @@ export class Attached {
 
   private async go(): Promise<void> {
     if (this.stage === 'there' || !this.file) return
-    const most = session.jmap.limit('maxSizeUpload')
-    if (this.size > most) {
+    if (this.tooLarge) {
       this.stage = 'failed'
-      this.why = `Larger than the ${Math.floor(most / 1e6)} MB that can be attached.`
+      this.why = `Larger than the ${Math.floor(session.jmap.limit('maxSizeUpload') / 1e6)} MB that can be attached.`
       return
     }
     this.stage = 'going'

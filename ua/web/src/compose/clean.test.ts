@@ -37,8 +37,8 @@ describe('nothing that runs, loads or leaks comes through', () => {
 describe('pictures', () => {
   it('remote ones are remembered, not loaded', () => expect(cleanHtml('<img src="https://a.example/x.png" alt="x" width="100">', { from: 'quote' })).toBe('<img alt="x" width="100" data-remote="https://a.example/x.png">'))
   it('counters of readers go', () => expect(cleanHtml('a<img src="https://a.example/x.gif" width="1" height="1">b', { from: 'quote' })).toBe('ab'))
-  it("a message's are shown from blobs", () => expect(cleanHtml('<img src="cid:a@b">', { from: 'quote', cids: new Map([['a@b', 'blob:x']]) })).toBe('<img src="blob:x" data-cid="a@b">'))
-  it('unknown ones of a message keep their place', () => expect(cleanHtml('<img src="cid:a@b">', { from: 'quote' })).toBe('<img data-cid="a@b">'))
+  it("a message's are shown from blobs", () => expect(cleanHtml('<img src="cid:a@b">', { from: 'quote', cids: new Map([['a@b', 'blob:x']]) })).toBe('<img src="blob:x" alt="" data-cid="a@b">'))
+  it('unknown ones of a message keep their place', () => expect(cleanHtml('<img src="cid:a@b">', { from: 'quote' })).toBe('<img alt="" data-cid="a@b">'))
   it('blobs of others are not taken', () => expect(cleanHtml('<img src="blob:https://evil.example/1">', { from: 'paste' })).toBe(''))
 })
 

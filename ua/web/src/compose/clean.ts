@@ -94,6 +94,7 @@ function restyle(el: HTMLElement): void {
 
 /** Pictures: ours are shown, a message's by their Content-ID, remote ones wait, and the tiniest, which only count readers, go. */
 function picture(el: HTMLElement): void {
+  if (!el.hasAttribute('alt')) el.setAttribute('alt', '')
   const src = el.getAttribute('src') ?? ''
   if (/^(cid:)/i.test(src)) el.setAttribute('data-cid', decode(src.slice(4)))
   const cid = el.getAttribute('data-cid')

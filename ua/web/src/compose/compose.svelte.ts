@@ -92,6 +92,13 @@ class Compose {
     if (this.active === pane) this.active = this.windows.at(-1) ?? null
   }
 
+  /** Somebody logs out: what is written goes to Drafts, and from this device. What cannot be stored stays for the same person's next time. */
+  async leave(): Promise<void> {
+    await Promise.all(this.windows.map((w) => w.letter?.touched && w.letter.saveNow()))
+    const { forgetSaved } = await import('./kept')
+    await forgetSaved()
+  }
+
   /** Brings back what was being written when the page went away. Composers.svelte calls it once. */
   async restore(): Promise<void> {
     try {

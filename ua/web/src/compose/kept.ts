@@ -65,6 +65,11 @@ export async function forget(key: string): Promise<void> {
   await run('readwrite', (s) => s.delete(IDBKeyRange.bound(`${key}/`, `${key}/\uffff`)), files)
 }
 
+/** Forgets what is in Drafts too: when somebody logs out, only what would be lost stays on the device. */
+export async function forgetSaved(): Promise<void> {
+  for (const k of await allKept<{ saved?: boolean }>()) if (k.letter.saved) await forget(k.key)
+}
+
 /** Files are kept once each, not with every change of the letter. */
 export async function keepFile(letter: string, attachment: string, file: Blob): Promise<void> {
   await run('readwrite', (s) => s.put({ key: `${letter}/${attachment}`, file } satisfies KeptFile), files)

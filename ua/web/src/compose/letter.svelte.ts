@@ -270,12 +270,7 @@ export class Letter {
 
   attach(files: Iterable<File>): void {
     for (const f of files) {
-      const a = new Attached({ name: f.name || 'file', type: f.type, size: f.size, file: f })
-      if (this.total + f.size > this.room) {
-        a.stage = 'failed'
-        a.why = `With this, the attachments have more than the ${Math.floor(this.room / 1e6)} MB that fit in a message.`
-      }
-      this.take(a)
+      this.take(new Attached({ name: f.name || 'file', type: f.type, size: f.size, file: f }))
     }
   }
 
@@ -290,11 +285,18 @@ export class Letter {
   private take(a: Attached): void {
     this.attachments = [...this.attachments, a]
     if (a.file) void kept.keepFile(this.key, a.key, a.file).catch(() => undefined) // without a store on the device it is in memory only
-    if (a.stage !== 'failed') void this.send1(a)
+    void this.send1(a)
     this.touch()
   }
 
+  /** Uploads one, where there is room for it. */
   async send1(a: Attached): Promise<void> {
+    const others = this.attachments.reduce((n, o) => n + (o === a || o.stage === 'failed' ? 0 : o.size), 0)
+    if (a.stage !== 'there' && !a.tooLarge && others + a.size > this.room) {
+      a.stage = 'failed'
+      a.why = `With it, the attachments have more than the ${Math.floor(this.room / 1e6)} MB that fit in a message.`
+      return
+    }
     await a.upload()
     if (a.stage === 'there' && this.attachments.includes(a)) this.touch()
   }
