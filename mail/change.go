@@ -152,7 +152,8 @@ type CopyMessages struct {
 	Saved    time.Time
 }
 
-// MoveMessages moves messages: each keeps its EmailID, gets a new UID, and leaves a tombstone (RFC 6851).
+// MoveMessages moves messages: each keeps its EmailID, gets a new UID, and leaves a tombstone (RFC 6851). One that is in To already is there once
+// afterwards, under the new UID.
 // NotFound. Result: Mailbox and UIDValidity of To, Copied, Expunged, ModSeq.
 type MoveMessages struct {
 	Account  AccountID

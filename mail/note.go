@@ -32,7 +32,7 @@ const (
 	NoteIs            // there is one with the value Was: else Conflict
 )
 
-// PutNote writes a note, or replaces it. Invalid without kind or key, or when it is too large.
+// PutNote writes a note, or replaces it. Invalid without kind or key, or when it is too large; NotFound when its account is not there.
 type PutNote struct {
 	Note Note
 	If   NoteIf
@@ -47,7 +47,7 @@ type RemoveNote struct {
 }
 
 // CountNote adds By to a note's N and makes the note, with Expires, where it is not there; one that is there keeps its value and its
-// time; Account and Value are for one that is made. TooMany, with Text as its sentence, when Most is above 0 and N would pass it: so a limit and what it limits are one set.
+// time; Account and Value are for one that is made (NotFound when there is no such account). TooMany, with Text as its sentence, when Most is above 0 and N would pass it: so a limit and what it limits are one set.
 type CountNote struct {
 	Kind, Key string
 	By, Most  int64
