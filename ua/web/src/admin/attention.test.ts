@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { certificateEnd, certificateTone, concerns, gather, glance } from './attention'
-import type { Account, Certificate, DoctorReport, Finding, Node } from './types'
+import type { Certificate, DoctorReport, Finding, Near, Node } from './types'
 
 const now = Date.parse('2026-11-24T12:00:00Z')
 const finding = (level: Finding['level'], text: string): Finding => ({ check: 'mx', subject: 'host', level, text })
@@ -48,14 +48,14 @@ describe('concerns', () => {
     expect(concerns({ certificates: [certificate(60)], nodes: [{ alive: true } as Node], queue: { messages: 1, recipients: 1, held: 0, sending: 0, deferred: 0, octets: 1, oldest: '2026-11-24T11:00:00Z' } }, now)).toEqual([])
   })
   it('come from everywhere, the gravest first', () => {
-    const account = (address: string, used: number) => ({ address, used, quota: 100 }) as Account
+    const near = (address: string, used: number, what: Near['what'] = 'quota'): Near => ({ address, what, used, most: 100, share: used / 100 })
     const got = concerns({
       certificates: [certificate(20)], nodes: [{ name: 'b', alive: false } as Node],
       queue: { messages: 1, recipients: 1, held: 2, sending: 0, deferred: 0, octets: 1, oldest: '2026-11-20T11:00:00Z' },
-      accounts: [account('full@one.example', 100), account('near@one.example', 96), account('fine@one.example', 10), { ...account('none@one.example', 10), quota: 0 }],
+      near: [near('full@one.example', 100), near('near@one.example', 96, 'recipients'), near('fine@one.example', 60)],
     }, now)
     expect(got.map((c) => c.tone)).toEqual(['bad', 'bad', 'warn', 'warn', 'warn', 'warn'])
     expect(got.map((c) => c.text).join(' ')).toMatch(/node b.*full@one.*mail\.one\.example: ends in 20 days.*waited.*held.*near@one/)
-    expect(concerns({ accounts: Array.from({ length: 9 }, (_, i) => account(`a${i}`, 100)) }, now).at(-1)!.text).toMatch(/^4 more/)
+    expect(concerns({ near: Array.from({ length: 9 }, (_, i) => near(`a${i}`, 100)) }, now).at(-1)!.text).toMatch(/^4 more/)
   })
 })

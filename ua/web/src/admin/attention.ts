@@ -2,7 +2,7 @@
 
 import { octets } from '#/lib/format'
 import { daysLeft } from './format'
-import type { Account, Certificate, DoctorReport, Finding, Node, QueueSize } from './types'
+import type { Certificate, DoctorReport, Finding, Near, Node, QueueSize } from './types'
 import { nearNames, type Tone } from './words'
 
 export interface Gathered {
@@ -64,7 +64,7 @@ export interface Sources {
   certificates?: Certificate[] | undefined
   nodes?: Node[] | undefined
   queue?: QueueSize | undefined
-  accounts?: Account[] | undefined
+  near?: Near[] | undefined
 }
 
 /** What is amiss beside doctor's findings, the gravest first. */
@@ -82,10 +82,11 @@ export function concerns(s: Sources, now = Date.now()): Concern[] {
   const q = s.queue
   if (q?.oldest && now - new Date(q.oldest).getTime() > 86_400_000) out.push({ tone: 'warn', text: 'Some mail has waited in the queue for more than a day.', remedy: 'See what the other side says.', href: '/admin/queue' })
   if (q && q.held > 0) out.push({ tone: 'warn', text: `${q.held} ${q.held === 1 ? 'recipient is' : 'recipients are'} held in the queue.`, remedy: 'Release or delete what is no longer needed.', href: '/admin/queue?held=1' })
-  const full = (s.accounts ?? []).filter((a) => a.quota > 0 && a.used >= a.quota * 0.95)
-  for (const a of full.slice(0, 5)) {
-    out.push({ tone: a.used >= a.quota ? 'bad' : 'warn', text: `The mailbox of ${a.address} is ${a.used >= a.quota ? 'full' : 'nearly full'}.`, remedy: `${nearNames.quota}: ${octets(a.used)} of ${octets(a.quota)}.`, href: `/admin/accounts/${encodeURIComponent(a.address)}` })
+  const near = (s.near ?? []).filter((n) => n.share >= 0.95)
+  for (const n of near.slice(0, 5)) {
+    const write = n.what === 'quota' ? octets : (v: number) => v.toLocaleString()
+    out.push({ tone: n.share >= 1 ? 'bad' : 'warn', text: n.what === 'quota' ? `The mailbox of ${n.address} is ${n.share >= 1 ? 'full' : 'nearly full'}.` : `${n.address} is ${n.share >= 1 ? 'at' : 'near'} its limit.`, remedy: `${nearNames[n.what]}: ${write(n.used)} of ${write(n.most)}.`, href: `/admin/accounts/${encodeURIComponent(n.address)}` })
   }
-  if (full.length > 5) out.push({ tone: 'warn', text: `${full.length - 5} more mailboxes are full or nearly so.`, href: '/admin/limits' })
+  if (near.length > 5) out.push({ tone: 'warn', text: `${near.length - 5} more accounts are near a limit.`, href: '/admin/limits' })
   return out.toSorted((a, b) => Number(a.tone === 'warn') - Number(b.tone === 'warn'))
 }

@@ -13,7 +13,8 @@ export class Follower {
   waiting = $state(0)
   paused = $state(false)
   lost = $state(0)
-  phase = $state<'connecting' | 'here' | 'broken'>('connecting')
+  /** again: the stream ended or the server does not answer; the browser tries again by itself. */
+  phase = $state<'connecting' | 'here' | 'again' | 'broken'>('connecting')
   trouble = $state('')
   private source: EventSource | undefined
   private fresh: LogLine[] = []
@@ -42,7 +43,7 @@ export class Follower {
     source.onerror = () => {
       if (this.source !== source) return
       if (source.readyState === EventSource.CLOSED) void this.why(source)
-      else this.phase = 'connecting'
+      else this.phase = 'again'
     }
   }
 
