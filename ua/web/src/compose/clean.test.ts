@@ -44,6 +44,7 @@ describe('pictures', () => {
 
 describe('styles', () => {
   it('of letters and boxes stay in a quote', () => expect(cleanHtml('<p style="color: red; padding: 4px; position: absolute">x</p>', { from: 'quote' })).toMatch(/^<p style="color: red; padding: 4px">x<\/p>$/))
+  it('are said once', () => expect(cleanHtml('<p style="margin:0 0 0 4px;border-left:2px solid red">x</p>', { from: 'quote' })).toMatch(/^<p style="margin: 0px 0px 0px 4px; border-left: 2px solid red">x<\/p>$/))
   it('are few in a paste', () => expect(cleanHtml('<p class="MsoNormal" style="color: red; font-size: 30px; font-weight: bold; margin: 3px">x</p>', { from: 'paste' })).toBe('<p style="font-weight: bold">x</p>'))
   it('the bold that is not bold goes', () => expect(cleanHtml('<b style="font-weight: normal" id="docs-internal"><span>x</span></b>', { from: 'paste' })).toMatch(/^x$|^<b>x<\/b>$/))
   it('what is hidden is not quoted', () => expect(cleanHtml('a<div style="display:none">b</div><span style="font-size:0">c</span>', { from: 'quote' })).toBe('a'))

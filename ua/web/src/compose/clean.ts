@@ -82,12 +82,13 @@ function restyle(el: HTMLElement): void {
   }
   // Longhands of a shorthand that is there already say the same again.
   const names = new Set(kept.map((k) => k.slice(0, k.indexOf(':'))))
-  const short = kept.filter((k) => {
-    const n = k.slice(0, k.indexOf(':'))
-    const base = n.split('-')[0]!
-    return !(n !== base && ['padding', 'margin', 'border'].includes(base) && names.has(base) && n !== 'border-collapse' && n !== 'border-spacing' && n !== 'border-radius') &&
-      !(n === 'text-decoration-line' && names.has('text-decoration'))
-  })
+  const said = (name: string): boolean => {
+    const cut = name.lastIndexOf('-')
+    if (cut < 0 || /^border-(collapse|spacing|radius)$/.test(name)) return false
+    const shorter = name.slice(0, cut)
+    return names.has(shorter) || said(shorter)
+  }
+  const short = kept.filter((k) => !/^(padding|margin|border|text-decoration)-/.test(k) || !said(k.slice(0, k.indexOf(':'))))
   if (short.length > 0) el.setAttribute('style', short.join('; '))
   else el.removeAttribute('style')
 }

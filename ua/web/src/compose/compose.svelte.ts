@@ -35,7 +35,7 @@ export class Pane {
 }
 
 /** How many windows stand open side by side; more are made small. */
-const most = 3
+const most = () => Math.max(1, Math.min(3, Math.floor((innerWidth - 240) / 400)))
 
 class Compose {
   windows = $state.raw<Pane[]>([])
@@ -82,7 +82,7 @@ class Compose {
     if (pane.shape === 'small') pane.shape = 'docked'
     this.active = pane
     const open = this.windows.filter((w) => w.shape !== 'small' && w !== pane)
-    for (const w of open.slice(0, Math.max(0, open.length - most + 1))) w.shape = 'small'
+    for (const w of open.slice(0, Math.max(0, open.length - most() + 1))) w.shape = 'small'
     for (const w of open) if (w.shape === 'full') w.shape = 'docked'
   }
 

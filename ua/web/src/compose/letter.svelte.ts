@@ -12,7 +12,7 @@ import { fromOf, identities } from './identities.svelte'
 import * as kept from './kept'
 import type { Quote } from './quote'
 import { cleanHtml } from './clean'
-import { escape, isEmptyHtml, toHtml, toText } from './text'
+import { isEmptyHtml, toHtml, toText } from './text'
 import type { How } from './compose.svelte'
 
 export type Field = 'to' | 'cc' | 'bcc' | 'replyTo'
@@ -231,7 +231,7 @@ export class Letter {
   openQuote(): void {
     if (!this.quote) return
     this.flush?.()
-    this.html = `${this.html}<div><br></div>${this.quote.html}`
+    this.html = withQuote(this.html, this.quote)
     this.text = `${this.text.replace(/\n+$/, '')}\n\n${this.quote.text}`
     this.quote = null
     this.revision++
@@ -249,7 +249,8 @@ export class Letter {
     this.flush?.()
     const safe = cleanHtml(html, { from: 'own' })
     const empty = isEmptyHtml(this.html.replace(/<div data-part="signature">[\s\S]*$/, ''))
-    this.html = empty ? safe + this.html.replace(/^(<div>(<br>|\u200b)*<\/div>)+/, '') : safe + this.html
+    const rest = empty ? this.html.replace(/^(<div>(<br>|\u200b)*<\/div>)+/, '') : this.html
+    this.html = `${safe}${rest.startsWith('<div data-part') ? '<div><br></div>' : ''}${rest}`
     this.text = `${toText(safe)}\n${this.text.replace(/^\n/, '')}`
     if (!this.subject && subject) this.subject = subject
     this.revision++
@@ -325,7 +326,7 @@ export class Letter {
     const q = this.quote
     if (this.mode === 'plain') return { html: null, text: q ? `${this.text.replace(/\n+$/, '')}\n\n${q.text}` : this.text }
     const own = plainOf(this.html)
-    return { html: q ? `${this.html}<div><br></div>${q.html}` : this.html, text: q ? `${own}\n\n${q.text}` : own }
+    return { html: q ? withQuote(this.html, q) : this.html, text: q ? `${own}\n\n${q.text}` : own }
   }
 
   /** Text that was written now, for the checks. */
@@ -597,6 +598,11 @@ export class Letter {
   }
 }
 
+/** The text with the quote after it, one free line between them. */
+export function withQuote(html: string, quote: Quote): string {
+  return `${html.replace(/(<div>(<br>|\u200b)*<\/div>)+$/, '') || '<div><br></div>'}<div><br></div>${quote.html}`
+}
+
 export function signatureHtml(i: Identity): string {
   const html = i.htmlSignature ? cleanHtml(i.htmlSignature, { from: 'own' }) : i.textSignature ? toHtml(i.textSignature.replace(/^-- \n/, '').replace(/\n$/, '')) : ''
   return isEmptyHtml(html) ? '' : `<div data-part="signature">${html}</div>`
@@ -630,9 +636,6 @@ export function swapText(text: string, old: string, next: string): string {
   if (at >= 0) return text.slice(0, at).replace(/\n+$/, next ? '\n\n' : '\n') + (next ? `-- \n${next}` : '') + text.slice(at + mark.length)
   return next && !/(^|\n)-- \n/.test(text) ? `${text.replace(/\n+$/, '')}\n\n-- \n${next}` : text
 }
-
-/** Plain text as a line of HTML. */
-export const asHtml = escape
 
 // What could not be stored is tried again as soon as the server can be reached, also for letters whose window is closed.
 async function again(): Promise<void> {

@@ -39,7 +39,7 @@ export function fold(text: string): string {
 
 function wordsOf(p: Person): string[] {
   const local = p.email.split('@')[0] ?? ''
-  return [...fold(p.name).split(/[\s,.'"()-]+/), fold(p.email), ...fold(local).split(/[._+-]+/), fold(p.email.split('@')[1] ?? '')].filter(Boolean)
+  return [...fold(p.name).split(/[\s,.'"()-]+/), fold(p.email), ...fold(local).split(/[._+-]+/)].filter(Boolean)
 }
 
 export function nameOf(c: Card): string {
@@ -123,12 +123,13 @@ class People {
     for (const k of this.known.values()) {
       let score = Math.log2(k.count + 1)
       for (const a of asked) {
-        const best = k.words.some((w) => w === a) ? 3 : k.words.some((w) => w.startsWith(a)) ? 2 : a.length > 2 && k.words.some((w) => w.includes(a)) ? 0.5 : -1
+        // A name says more than the host somebody writes from.
+        const best = k.words.some((w) => w === a) ? 3 : k.words.some((w) => w.startsWith(a)) ? 2 : fold(k.email).includes(`@${a}`) ? 1 : a.length > 2 && k.words.some((w) => w.includes(a)) ? 0.5 : -1
         if (best < 0) {
           score = -1
           break
         }
-        score += best * 2
+        score += best * 3
       }
       if (score >= 0) scored.push({ k, score })
     }
