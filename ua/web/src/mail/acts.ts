@@ -203,8 +203,7 @@ async function move(rows: readonly Id[], box: Mailbox, verb: string, by: 1 | -1 
   if (!list || list.length === 0) return
   keepPlace(rows)
   const sent = emails.update(list.map((s) => s.id), moveTo(box), { text: named(verb, rows.length) })
-  await Promise.resolve() // the change shows now
-  left(rows, by)
+  left(rows, by) // the change shows already
   await sent
 }
 

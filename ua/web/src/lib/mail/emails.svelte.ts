@@ -227,8 +227,9 @@ class Emails {
    * It needs their summaries; those that are not cached are loaded first. Gives whether all went well; errors are told in a toast.
    */
   async update(ids: readonly Id[], patch: Patch | ((s: Summary) => Patch | null), options: UpdateOptions = {}): Promise<boolean> {
+    const lacking = ids.filter((id) => !this.base.has(id))
     try {
-      await this.load(ids.filter((id) => !this.base.has(id)))
+      if (lacking.length > 0) await this.load(lacking) // with none, the change shows before this function gives its promise
     } catch (cause) {
       toasts.fail(cause)
       return false
