@@ -164,7 +164,7 @@ func (t trust) Examine(ctx context.Context, domain string, last bool) (doctor.Re
 
 // ExamineTelling is Examine that tells what it finds as it goes.
 func (t trust) ExamineTelling(ctx context.Context, domain string, each func(doctor.Finding)) (doctor.Report, error) {
-	return t.doctor.Examine(ctx, domain, each)
+	return t.doctorKeeper.Examine(ctx, domain, each)
 }
 
 // Keys implements admin.Trust.

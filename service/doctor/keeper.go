@@ -117,17 +117,40 @@ func (k *Keeper) look(ctx context.Context, domain string, fresh time.Duration) e
 	if age := k.cfg.Clock.Now().Sub(before.Report.At); err == nil && age >= 0 && age < fresh {
 		return nil
 	}
-	var r Report
+	_, err = k.examine(ctx, domain, before.Open, nil)
+	return err
+}
+
+// examine examines one domain, or the host, and keeps what it found.
+func (k *Keeper) examine(ctx context.Context, domain string, open []Finding, each func(Finding)) (r Report, err error) {
 	if domain == "" {
-		r, err = k.cfg.Doctor.Host(ctx, nil)
+		r, err = k.cfg.Doctor.Host(ctx, each)
 	} else {
-		r, err = k.cfg.Doctor.Domain(ctx, domain, nil)
+		r, err = k.cfg.Doctor.Domain(ctx, domain, each)
 	}
 	if err != nil {
-		return err
+		return r, err
 	}
-	after := kept{Report: r, Open: k.compare(domain, before.Open, r)}
-	return k.store(ctx, k.key(domain), after)
+	return r, k.store(ctx, k.key(domain), kept{Report: r, Open: k.compare(domain, open, r)})
+}
+
+// Examine is the Doctor's, of the host and a domain, and keeps what is found as the latest that is known of them.
+func (k *Keeper) Examine(ctx context.Context, domain string, each func(Finding)) (Report, error) {
+	var out Report
+	for _, d := range slices.Compact([]string{"", domain}) {
+		before, err := k.load(ctx, k.key(d))
+		if err != nil && !mail.Is(err, mail.NotFound) {
+			return Report{}, err
+		}
+		r, err := k.examine(ctx, d, before.Open, each)
+		if err != nil {
+			return Report{}, err
+		}
+		r.Findings, r.Took = append(out.Findings, r.Findings...), r.Took+out.Took
+		r.Counts = Counts{OK: r.Counts.OK + out.Counts.OK, Notes: r.Counts.Notes + out.Counts.Notes, Warnings: r.Counts.Warnings + out.Counts.Warnings, Faults: r.Counts.Faults + out.Counts.Faults}
+		out = r
+	}
+	return out, nil
 }
 
 // identity tells findings apart from one round to the next: numbers in their sentences, such as days that are left, change.

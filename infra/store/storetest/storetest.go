@@ -31,6 +31,8 @@ type Store interface {
 	mail.Trail
 	mail.Notes
 	mail.SearchStore
+	// Recent is what administrators see of the latest messages.
+	Recent(ctx context.Context, since, until time.Time, outcome mail.Outcome, limit int) ([]mail.Event, error)
 	// Check proves the engine's own invariants; its error names each breach.
 	Check(ctx context.Context) error
 	Close() error

@@ -53,4 +53,28 @@ func testTrail(f *fixture) {
 	}
 	_, err := f.Events(f.ctx, mail.TrailQuery{})
 	f.want(mail.Invalid, err)
+	for _, q := range []struct {
+		since, until time.Time
+		outcome      mail.Outcome
+		limit        int
+		want         []int
+	}{
+		{limit: 10, want: []int{0, 1, 2, 3, 4}},
+		{limit: 1, want: []int{2, 3, 4}},
+		{outcome: mail.Relayed, limit: 10, want: []int{2, 3, 4}},
+		{outcome: mail.Bounced, limit: 10},
+		{until: events[2].At, limit: 10, want: []int{0, 1}},
+		{since: events[3].At, limit: 10, want: []int{2, 3, 4}},
+	} {
+		got, err := f.Recent(f.ctx, q.since, q.until, q.outcome, q.limit)
+		f.ok(err)
+		var want []mail.Event
+		for _, i := range q.want {
+			want = append(want, events[i])
+		}
+		for i := range got {
+			got[i].ID = 0
+		}
+		equal(f, fmt.Sprintf("the latest of %+v", q), got, want)
+	}
 }
