@@ -1,5 +1,6 @@
 // What the browser tests share: one chromium, a fresh profile for each test, people who log in, and a record of every request that leaves.
 import { readFileSync, mkdirSync } from 'node:fs'
+import { request } from 'node:https'
 import { chromium } from 'playwright-core'
 
 /** The house that is looked at, as the Go test says. */
@@ -45,13 +46,86 @@ export async function visit(options = {}) {
 }
 
 /** Logs in, and waits for the list. */
-export async function login(page, user = house.user, path = '/') {
+export async function login(page, user = house.user, { path = '/', password = house.password, stay = false } = {}) {
   await page.goto(house.url + path)
   await page.getByLabel('Mail address').fill(user)
-  await page.getByLabel('Password').fill(house.password)
+  await page.getByLabel('Password').fill(password)
+  if (stay) await page.getByLabel(/Stay logged in/).check()
   await page.getByRole('button', { name: 'Log in', exact: true }).click()
-  await page.getByRole('navigation').first().waitFor()
+  if (path === '/') await page.getByLabel('Search mail').waitFor()
 }
+
+/** Posts to one of the house's paths as no browser does; cookie is a session's, and what comes back has the next. */
+export async function post(path, body = {}, cookie = '', method = 'POST') {
+  const u = new URL(house.url + path)
+  return new Promise((resolve, reject) => {
+    const r = request(u, { method, rejectUnauthorized: false, lookup: (_, o, done) => (o.all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4)), agent: false,
+      headers: { 'X-Postrider': '1', 'Content-Type': 'application/json', ...(cookie ? { Cookie: cookie } : {}) } }, async (answer) => {
+      let text = ''
+      for await (const piece of answer) text += piece
+      resolve({ status: answer.statusCode, body: text ? JSON.parse(text) : null, cookie: (answer.headers['set-cookie'] ?? []).map((c) => c.split(';')[0]).join('; ') })
+    })
+    r.on('error', reject)
+    r.end(method === 'GET' ? undefined : JSON.stringify(body))
+  })
+}
+
+let boss = ''
+let people = 0
+
+/** Makes an account that no other test has. settings are those of the webmail. */
+export async function person(name, { admin = false, settings } = {}) {
+  if (!boss) boss = (await post('/api/login', { user: house.user, password: house.password })).cookie
+  const address = `${name}.${process.pid.toString(36)}${++people}@one.example`
+  const made = await post('/api/admin/v1/account/add', { address, name: `${name[0].toUpperCase()}${name.slice(1)} Example`, password: house.password, ...(admin ? { admin } : {}) }, boss)
+  if (made.status !== 200) throw new Error(`${address}: ${JSON.stringify(made.body)}`)
+  if (settings) {
+    const { cookie } = await post('/api/login', { user: address, password: house.password })
+    const { body } = await post('/api/settings', undefined, cookie, 'GET')
+    const put = await post('/api/settings', { version: body.version, settings }, cookie, 'PUT')
+    if (put.status !== 200) throw new Error(`settings of ${address}: ${JSON.stringify(put.body)}`)
+    await post('/api/logout', {}, cookie)
+  }
+  return address
+}
+
+let letters = 0
+
+/** Brings a plain message in, and gives its Message-ID without brackets. */
+export async function letter(to, subject, { text = 'Hello.', from = 'mara@far.example', name = 'Mara Lindqvist', answers = '', header = '' } = {}) {
+  const id = `e2e${process.pid}.${++letters}@${from.split('@')[1]}`
+  const reply = answers ? `In-Reply-To: <${answers}>\r\nReferences: <${answers}>\r\n` : ''
+  await deliver(`From: ${name} <${from}>\r\nTo: <${to}>\r\nSubject: ${subject}\r\nDate: ${new Date().toUTCString().replace('GMT', '+0000')}\r\nMessage-ID: <${id}>\r\n${reply}${header}MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n${text}\r\n`, to, from)
+  return id
+}
+
+/** Runs JMAP calls in the page's session; the accountId is put in. */
+export function jmap(page, calls) {
+  return page.evaluate(async (calls) => {
+    const headers = { 'Content-Type': 'application/json', 'X-Postrider': '1' }
+    const s = await (await fetch('/jmap/session', { headers })).json()
+    const accountId = s.primaryAccounts['urn:ietf:params:jmap:mail']
+    const r = await fetch(s.apiUrl, { method: 'POST', headers, body: JSON.stringify({ using: ['urn:ietf:params:jmap:core', 'urn:ietf:params:jmap:mail', 'urn:ietf:params:jmap:submission'], methodCalls: calls.map(([n, a], i) => [n, { accountId, ...a }, String(i)]) }) })
+    return (await r.json()).methodResponses.map((m) => m[1])
+  }, calls)
+}
+
+/** The row of the list that has such words. */
+export const row = (page, words) => page.getByRole('grid').getByRole('row').filter({ hasText: words })
+
+/** The window in which a letter is written. */
+export const composer = (page) => page.getByRole('dialog').filter({ has: page.getByRole('textbox', { name: 'Subject' }) })
+
+/** Goes to a mailbox by its name, as one does at this width. */
+export async function goTo(page, name) {
+  const link = page.getByRole('navigation', { name: 'Mailboxes' }).getByRole('link', { name: new RegExp(`^${name}`) })
+  if (page.viewportSize().width < 600) await page.getByRole('button', { name: 'Mailboxes', exact: true }).first().click()
+  await link.click()
+  await page.getByRole('heading', { level: 1, name, exact: true }).waitFor()
+}
+
+/** The toast with such words. */
+export const toast = (page, words) => page.locator('.toast').filter({ hasText: words })
 
 /** Has the house do something: stop, start, stop-other, start-other. */
 export async function control(act) {

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -111,7 +112,7 @@ func (h *House) prepare(name, host string) (*system, error) {
 	c.Hostname = host
 	var ports [4]string
 	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := free()
 		if err != nil {
 			return nil, err
 		}
@@ -127,6 +128,16 @@ func (h *House) prepare(name, host string) (*system, error) {
 		"two.example": {MX: []string{"10 mail.two.example"}}, "mail.two.example": {A: []string{"127.0.0.1"}},
 	}
 	return &system{cfg: c, log: h.options.Log.With("system", name)}, nil
+}
+
+// free listens on a port below those that the system gives to connections: one that is chosen now and used later must not be taken meanwhile.
+func free() (l net.Listener, err error) {
+	for range 100 {
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))); err == nil {
+			return l, nil
+		}
+	}
+	return nil, err
 }
 
 func first(a config.Addresses) string { return a[0] }
