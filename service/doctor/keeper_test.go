@@ -233,21 +233,21 @@ func TestKeeperBounds(t *testing.T) {
 // TestExamineKeeps: who examines by hand is told of the host and the domain, and what is found is the latest that is known of both.
 func TestExamineKeeps(t *testing.T) {
 	t.Parallel()
-	w := newWard(t, nil, "example.org")
+	w := newWard(t, nil, domain)
 	told := 0
-	r, err := w.keeper.Examine(t.Context(), "example.org", func(Finding) { told++ })
+	r, err := w.keeper.Examine(t.Context(), domain, func(Finding) { told++ })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := r.Counts; told != len(r.Findings) || c.OK+c.Notes+c.Warnings+c.Faults == 0 || r.Domain != "example.org" {
+	if c := r.Counts; told != len(r.Findings) || c.OK+c.Notes+c.Warnings+c.Faults == 0 || r.Domain != domain {
 		t.Errorf("told %d of %d findings; %+v", told, len(r.Findings), r.Counts)
 	}
 	host, err := w.keeper.Last(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	domain, err := w.keeper.Last(t.Context(), "example.org")
-	if err != nil || len(host.Findings)+len(domain.Findings) != len(r.Findings) {
-		t.Errorf("kept are %d and %d of %d findings: %v", len(host.Findings), len(domain.Findings), len(r.Findings), err)
+	own, err := w.keeper.Last(t.Context(), domain)
+	if err != nil || len(host.Findings)+len(own.Findings) != len(r.Findings) {
+		t.Errorf("kept are %d and %d of %d findings: %v", len(host.Findings), len(own.Findings), len(r.Findings), err)
 	}
 }
