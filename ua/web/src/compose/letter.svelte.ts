@@ -434,7 +434,7 @@ export class Letter {
         await this.keep()
         const away = cause instanceof Failure && ['offline', 'unauthenticated', 'unavailable', 'too_many'].includes(cause.kind)
         this.status = away ? 'here' : 'failed'
-        this.problem = away ? '' : cause instanceof Error ? cause.message : 'The draft could not be saved.'
+        this.problem = away ? '' : wordsOf(cause, 'The draft could not be saved.')
         this.later(away ? 5000 : 20_000)
         return false
       }
@@ -596,6 +596,13 @@ export class Letter {
       return back
     }
   }
+}
+
+/** An error in its own words, as a sentence. */
+export function wordsOf(cause: unknown, otherwise: string): string {
+  const text = cause instanceof Error && cause.message ? cause.message : otherwise
+  const s = text.charAt(0).toUpperCase() + text.slice(1)
+  return /[.!?]$/.test(s) ? s : `${s}.`
 }
 
 /** The text with the quote after it, one free line between them. */

@@ -15,7 +15,7 @@ import { check, type Problem } from './checks'
 import { compose, type Pane } from './compose.svelte'
 import { creation, lostBlobs, made, mailboxOf, replacing, storeDraft } from './drafts'
 import { identities } from './identities.svelte'
-import type { Letter } from './letter.svelte'
+import { wordsOf, type Letter } from './letter.svelte'
 import { scheduled } from './scheduled.svelte'
 import { inWords } from './times'
 
@@ -220,10 +220,10 @@ class Flight {
     const l = this.l
     l.sending = false
     l.revive()
-    l.problem = cause instanceof Error ? cause.message : 'It could not be sent.'
+    l.problem = wordsOf(cause, 'It could not be sent.')
     l.status = 'failed'
     compose.put(l)
-    toasts.fail(cause)
+    toasts.fail(new Error(l.problem))
   }
 
   /** The server cannot be reached: the letter waits on this device and goes out by itself later. */
