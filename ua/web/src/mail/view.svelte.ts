@@ -27,6 +27,8 @@ class View {
   sweep = $state<{ text: string; done: number; total: number; stop: () => void } | null>(null)
   /** Set by the list that is on screen: brings a row into view. */
   reveal: (index: number) => void = () => undefined
+  /** The first row in view. */
+  topRow: () => number = () => 0
   /** Takes the keyboard to the list. */
   focusList: () => void = () => undefined
   /** One pane at a time. */
@@ -220,7 +222,7 @@ class View {
     const list = this.list
     if (!list || list.length === 0) return
     const at = this.cursor === null ? -1 : list.indexOf(this.cursor)
-    const to = Math.max(0, Math.min(list.length - 1, at >= 0 ? at + by : Math.abs(by) > 1 ? by : 0))
+    const to = Math.max(0, Math.min(list.length - 1, at >= 0 ? at + by : Math.abs(by) >= list.length ? by : this.topRow()))
     void this.cursorTo(to, extend)
   }
 

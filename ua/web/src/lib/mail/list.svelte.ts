@@ -182,6 +182,8 @@ export class List {
   }
 
   private changed(): void {
+    const back = this.rows.away().filter((id) => this.holds(id)) // taken back, here or elsewhere
+    if (back.length > 0) this.rows.hide(back, false)
     this.total = this.rows.length
     this.version++
   }
@@ -239,13 +241,9 @@ export class List {
       const s = emails.peek(id)
       if (s && this.query.collapse) for (const m of emails.members(s.threadId) ?? []) candidates.add(m)
     }
-    const rows = this.rows.present(candidates)
-    if (rows.length === 0) return
-    const away: Id[] = []
-    const here: Id[] = []
-    for (const id of rows) (this.holds(id) ? here : away).push(id)
+    const away = this.rows.present(candidates).filter((id) => !this.holds(id))
+    if (away.length === 0 && this.rows.away().length === 0) return
     this.rows.hide(away, true)
-    this.rows.hide(here, false)
     this.changed()
     if (this.active) this.pump()
   }

@@ -32,7 +32,7 @@ class Mailboxes {
 
   constructor() {
     session.onChange((changed) => {
-      if (changed['Mailbox'] && changed['Mailbox'] !== this.state) void this.refresh()
+      if (changed['Mailbox'] && changed['Mailbox'] !== this.state) this.refresh().catch(() => undefined) // the next news bring it
     })
   }
 

@@ -66,6 +66,21 @@ describe('rows of a long list', () => {
     expect(r.length).toBe(120)
   })
 
+  it('count what is hidden once, also when the server has let it go meanwhile', () => {
+    const r = full(200)
+    r.hide(named(0, 60), true)
+    expect(r.length).toBe(140)
+    r.doubtAll() // too many changes to be told
+    r.page(0, named(60, 110), 140, false)
+    expect(r.length).toBe(140)
+    expect(r.at(0)).toBe('m60')
+    const early = full(100)
+    early.hide(['m3'], true)
+    early.page(0, named(0, 50), 101, false) // asked before the server knew
+    expect(early.length).toBe(100)
+    expect(early.indexOf('m3')).toBe(-1)
+  })
+
   it('show an id once', () => {
     const r = full(100)
     r.doubtAll()

@@ -39,6 +39,11 @@ export class Rows {
     return this.server.filter((id) => id !== undefined && ids.has(id)) as Id[]
   }
 
+  /** Those that are kept out of sight, wherever they are now. */
+  away(): Id[] {
+    return [...this.hidden]
+  }
+
   /** The pages that rows from…to of what is shown need, which are not known for sure. */
   missing(from: number, to: number): number[] {
     if (this.server.length === 0) return [0]
@@ -70,6 +75,7 @@ export class Rows {
   page(position: number, ids: readonly Id[], total: number, sameState: boolean): void {
     if (!sameState || total !== this.server.length) {
       if (this.server.length > 0) this.doubtAll()
+      if (this.hidden.size > 0) this.server = this.server.filter((id) => id === undefined || !this.hidden.has(id)) // gone by now, or the page has them
       this.server.length = total
     }
     const fresh = new Set(ids)
