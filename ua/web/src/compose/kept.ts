@@ -60,7 +60,30 @@ export async function keep(key: string, letter: unknown): Promise<void> {
   await run('readwrite', (s) => s.put({ key, account: account(), at: Date.now(), letter } satisfies Kept))
 }
 
+const hasty = 'postrider-writing '
+
+/** Keeps a letter before this returns, where the browser's small store has room for it; allKept takes it from there. */
+export function keepAtOnce(key: string, letter: unknown): void {
+  try {
+    localStorage.setItem(hasty + key, JSON.stringify({ key, account: account(), at: Date.now(), letter } satisfies Kept))
+  } catch {
+    // too long: what was kept a moment ago is there
+  }
+}
+
+/** Moves what was kept in haste to where the rest is. */
+async function gather(): Promise<void> {
+  for (const name of Object.keys(localStorage).filter((n) => n.startsWith(hasty))) {
+    const k = JSON.parse(localStorage.getItem(name) ?? 'null') as Kept | null
+    if (k && k.account !== account()) continue
+    const there = k && ((await run('readonly', (s) => s.get(k.key))) as Kept | undefined)
+    if (k && (!there || there.at <= k.at)) await run('readwrite', (s) => s.put(k))
+    localStorage.removeItem(name)
+  }
+}
+
 export async function forget(key: string): Promise<void> {
+  localStorage.removeItem(hasty + key)
   await run('readwrite', (s) => s.delete(key))
   await run('readwrite', (s) => s.delete(IDBKeyRange.bound(`${key}/`, `${key}/\uffff`)), files)
 }
@@ -86,6 +109,7 @@ export async function forgetFile(letter: string, attachment: string): Promise<vo
 
 /** All that this account has on this device, the oldest first. */
 export async function allKept<T>(): Promise<Kept<T>[]> {
+  await gather()
   const list = (await run('readonly', (s) => s.getAll())) as Kept<T>[]
   return list.filter((k) => k.account === account()).sort((a, b) => a.at - b.at)
 }

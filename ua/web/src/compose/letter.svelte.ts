@@ -371,6 +371,14 @@ export class Letter {
     }
   }
 
+  /** Keeps it while the page goes away: what takes time is not finished then. */
+  keepAtOnce(): void {
+    if (this.over) return
+    this.flush?.()
+    kept.keepAtOnce(this.key, this.snapshot())
+    void this.keep()
+  }
+
   static async fromKept(key: string, k: KeptLetter): Promise<Letter> {
     const l = new Letter(key)
     l.identityId = k.identityId
@@ -668,5 +676,5 @@ document.addEventListener('visibilitychange', () => {
   }
 })
 window.addEventListener('pagehide', () => {
-  for (const l of letters) if (l.dirty) void l.keep()
+  for (const l of letters) if (l.dirty) l.keepAtOnce()
 })
