@@ -1,42 +1,106 @@
-// A corpus of hostile messages: no script of theirs runs, and nothing leaves the browser. RFC 8620 has no words for it; people do.
+// A corpus of hostile messages: no script of theirs runs, and nothing leaves the browser, whatever is pressed in them.
 import { readdirSync, readFileSync } from 'node:fs'
-import { assert, deliver, house, login, same, test, until, visit } from './lib.mjs'
+import { assert, deliver, house, jmap, login, person, same, test, until, visit } from './lib.mjs'
 
 const dir = new URL('../../../ua/web/src/message/hostile/', import.meta.url)
 
 test('hostile messages run nothing and load nothing', async () => {
+  const me = await person('hanna')
   const files = readdirSync(dir).filter((f) => f.endsWith('.html'))
   for (const f of files) {
     const html = readFileSync(new URL(f, dir))
-    await deliver(`From: Mallory <mallory@far.example>\r\nTo: ${house.second}\r\nSubject: hostile ${f}\r\nMessage-ID: <${f}@far.example>\r\nMIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n${html.toString('base64').replace(/.{76}/g, '$&\r\n')}\r\n`, house.second)
+    await deliver(`From: Mallory <mallory@far.example>\r\nTo: ${me}\r\nSubject: hostile ${f}\r\nMessage-ID: <${f}.${process.pid}@far.example>\r\nMIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n${html.toString('base64').replace(/.{76}/g, '$&\r\n')}\r\n`, me)
   }
   const v = await visit()
-  await v.context.exposeBinding('tell', () => undefined)
-  await login(v.page, house.second)
-  let seen = 0
-  const ids = await v.page.evaluate(async () => {
-    const s = await (await fetch('/jmap/session')).json()
-    const accountId = Object.values(s.primaryAccounts)[0]
-    const r = await fetch(s.apiUrl, { method: 'POST', headers: { 'Content-Type': 'application/json', 'X-Postrider': '1' }, body: JSON.stringify({ using: ['urn:ietf:params:jmap:core', 'urn:ietf:params:jmap:mail'],
-      methodCalls: [['Email/query', { accountId, filter: { subject: 'hostile' }, limit: 500 }, '0'], ['Email/get', { accountId, '#ids': { resultOf: '0', name: 'Email/query', path: '/ids' }, properties: ['id', 'threadId', 'mailboxIds', 'subject'] }, '1']] }) })
-    return (await r.json()).methodResponses[1][1].list
+  const { page } = v
+  const dialogs = []
+  let pages = 0
+  page.on('dialog', (d) => void (dialogs.push(d.message()), d.dismiss()))
+  v.context.on('page', () => pages++)
+  // A link that is pressed is opened by the page itself: here it only says where to.
+  await page.addInitScript(() => {
+    if (window.top !== window) return
+    window.opened = []
+    window.open = (url) => void window.opened.push(String(url))
   })
-  assert(ids.length === files.length, `${ids.length} of ${files.length} messages came in`)
-  for (const e of ids) {
-    await v.page.goto(`${house.url}/mail/${Object.keys(e.mailboxIds)[0]}/${e.threadId}`)
-    const frame = v.page.locator('iframe[src="/frame.html"]').first()
-    await frame.waitFor()
-    const inside = await until(`${e.subject} is shown`, async () => (await v.page.frames().find((f) => f.url().endsWith('/frame.html'))?.evaluate(() => document.querySelectorAll('head style').length).catch(() => 0)) || false).catch(() => 0)
-    assert(inside !== 0 || true, '')
-    // Every link and button is pressed.
-    const f = v.page.frames().find((x) => x.url().endsWith('/frame.html'))
-    assert(f, `${e.subject}: no frame`)
-    same(await v.page.evaluate(() => [window.owned, document.title.includes('owned'), location.origin === new URL(location.href).origin]), [null, false, true].map((x) => (x === null ? undefined : x)), e.subject)
-    same(await v.page.frames().length <= 2, true, `${e.subject} made frames`)
-    same(v.stray, [], `${e.subject} asked others`)
-    same(v.page.url().startsWith(house.url), true, `${e.subject} led away`)
-    seen++
+  const asked = new Set()
+  page.on('request', (r) => asked.add(new URL(r.url()).protocol.startsWith('http') ? new URL(r.url()).pathname : new URL(r.url()).protocol))
+  await login(page, me)
+  const [, got] = await jmap(page, [['Email/query', { filter: { subject: 'hostile' }, limit: 500 }], ['Email/get', { '#ids': { resultOf: '0', name: 'Email/query', path: '/ids' }, properties: ['threadId', 'mailboxIds', 'subject'] }]])
+  same(got.list.length, files.length, 'messages that came in')
+  asked.clear()
+
+  /** What the frame shows, once it shows it. */
+  const shown = (subject) => page.evaluate((subject) => {
+    if (document.querySelector('section.thread h1')?.textContent !== subject) return null
+    const doc = document.querySelector('article iframe')?.contentDocument
+    if (!doc || doc.head.querySelectorAll('style').length < 2) return null
+    return { scripts: doc.querySelectorAll('script, iframe, object, embed, link, base, meta[http-equiv], frame').length, handlers: [...doc.querySelectorAll('*')].flatMap((e) => e.getAttributeNames()).filter((n) => n.startsWith('on')).length }
+  }, subject)
+
+  /** Presses all there is to press in the message, and opens what opens. */
+  const press = () => page.evaluate(async () => {
+    const all = () => [...(document.querySelector('article iframe')?.contentDocument.querySelectorAll('a, area, button, input, select, textarea, label, summary, details, form, img, svg, [contenteditable], [popovertarget], [onclick], [tabindex]') ?? [])]
+    const n = all().length
+    for (let i = 0; i < n; i++) {
+      const e = all()[i]
+      if (!e) continue
+      e.focus?.()
+      for (const type of ['mouseover', 'mousedown', 'mouseup', 'dblclick']) e.dispatchEvent(new MouseEvent(type, { bubbles: true, cancelable: true }))
+      if (e.click) e.click()
+      else e.dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true }))
+      if (e.localName === 'form') e.dispatchEvent(new SubmitEvent('submit', { bubbles: true, cancelable: true }))
+      if (e.localName === 'details') e.open = true
+    }
+    await new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))
+    return n
+  })
+
+  /** Whatever a press led to is ours: a question, or a letter that is begun. */
+  const tidy = async () => {
+    for (const d of await page.locator('dialog[open]').all()) await d.getByRole('button', { name: 'Close', exact: true }).click()
+    for (const b of await page.getByRole('button', { name: 'Keep the draft and close' }).all()) await b.click()
   }
-  same(v.errors.filter((t) => !/frame\.html/.test(t)), [], 'the page')
-  return `${seen} messages`
+
+  const go = (to) => page.evaluate((to) => {
+    history.pushState(null, '', to)
+    dispatchEvent(new PopStateEvent('popstate'))
+  }, to)
+
+  const unharmed = async (subject) => {
+    same(await page.evaluate(() => [window.owned ?? null, document.title.includes('owned')]), [null, false], `${subject} ran something`)
+    same(page.frames().length <= 2, true, `${subject} made frames`)
+    same([dialogs, pages], [[], 0], `${subject} opened dialogs or pages`)
+    same(v.stray, [], `${subject} asked others`)
+    same(page.url().startsWith(house.url), true, `${subject} led away`)
+  }
+
+  let pressed = 0
+  let pictures = 0
+  for (const e of got.list) {
+    const to = `/mail/${Object.keys(e.mailboxIds)[0]}/${e.threadId}`
+    await go(to)
+    const inside = await until(`${e.subject} is shown`, () => shown(e.subject))
+    same(inside, { scripts: 0, handlers: 0 }, `what ${e.subject} has left`)
+    pressed += await press()
+    await tidy()
+    await unharmed(e.subject)
+    if (!page.url().endsWith(to)) await go(to)
+    await until(`${e.subject} is shown again`, () => shown(e.subject))
+    const ask = page.getByRole('button', { name: 'Show pictures' })
+    if (await ask.isVisible()) {
+      pictures++
+      await ask.click()
+      await ask.waitFor({ state: 'detached' })
+      pressed += await press()
+      await tidy()
+      await unharmed(`${e.subject}, with pictures,`)
+    }
+  }
+  const opened = await page.evaluate(() => window.opened)
+  same(opened.filter((u) => !/^https?:\/\//.test(u)), [], 'addresses that were opened')
+  assert(pictures > 5, `only ${pictures} messages have pictures`)
+  same([...asked].filter((p) => !/^\/(api\/(image|settings|correspondents|way)|jmap\/|assets\/|frame\.html|icon)/.test(p) && !/^(blob|data):/.test(p)), [], 'what was asked of the house')
+  same(v.errors, [], 'the page')
+  return `${got.list.length} messages, ${pressed} presses, pictures of ${pictures} shown, ${opened.length} links opened by the page`
 })
