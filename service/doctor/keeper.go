@@ -117,12 +117,12 @@ func (k *Keeper) look(ctx context.Context, domain string, fresh time.Duration) e
 	if age := k.cfg.Clock.Now().Sub(before.Report.At); err == nil && age >= 0 && age < fresh {
 		return nil
 	}
-	_, err = k.examine(ctx, domain, before.Open, nil)
+	_, err = k.examine(ctx, domain, before.Open, k.cfg.Log, nil)
 	return err
 }
 
-// examine examines one domain, or the host, and keeps what it found.
-func (k *Keeper) examine(ctx context.Context, domain string, open []Finding, each func(Finding)) (r Report, err error) {
+// examine examines one domain, or the host, and keeps what it found. What is new since open is told to log.
+func (k *Keeper) examine(ctx context.Context, domain string, open []Finding, log *slog.Logger, each func(Finding)) (r Report, err error) {
 	if domain == "" {
 		r, err = k.cfg.Doctor.Host(ctx, each)
 	} else {
@@ -131,10 +131,10 @@ func (k *Keeper) examine(ctx context.Context, domain string, open []Finding, eac
 	if err != nil {
 		return r, err
 	}
-	return r, k.store(ctx, k.key(domain), kept{Report: r, Open: k.compare(domain, open, r)})
+	return r, k.store(ctx, k.key(domain), kept{Report: r, Open: k.compare(domain, open, r, log)})
 }
 
-// Examine is the Doctor's, of the host and a domain, and keeps what is found as the latest that is known of them.
+// Examine is the Doctor's, of the host and a domain, and keeps what is found as the latest that is known of them. Who asked is told, so the log is not.
 func (k *Keeper) Examine(ctx context.Context, domain string, each func(Finding)) (Report, error) {
 	var out Report
 	for _, d := range slices.Compact([]string{"", domain}) {
@@ -142,7 +142,7 @@ func (k *Keeper) Examine(ctx context.Context, domain string, each func(Finding))
 		if err != nil && !mail.Is(err, mail.NotFound) {
 			return Report{}, err
 		}
-		r, err := k.examine(ctx, d, before.Open, each)
+		r, err := k.examine(ctx, d, before.Open, slog.New(slog.DiscardHandler), each)
 		if err != nil {
 			return Report{}, err
 		}
@@ -165,7 +165,7 @@ func identity(f Finding) string {
 }
 
 // compare logs what is new and what is gone, and gives what is open now.
-func (k *Keeper) compare(domain string, before []Finding, r Report) (open []Finding) {
+func (k *Keeper) compare(domain string, before []Finding, r Report, log *slog.Logger) (open []Finding) {
 	known := map[string]bool{}
 	for _, f := range before {
 		known[identity(f)] = true
@@ -187,7 +187,7 @@ func (k *Keeper) compare(domain string, before []Finding, r Report) (open []Find
 			if f.Level == Warning {
 				level = slog.LevelInfo
 			}
-			k.cfg.Log.Log(context.Background(), level, f.Text, "of", subject, "check", f.Check, "remedy", f.Remedy, "see", f.Link)
+			log.Log(context.Background(), level, f.Text, "of", subject, "check", f.Check, "remedy", f.Remedy, "see", f.Link)
 		}
 		present[id] = true
 		open = append(open, f)
@@ -198,7 +198,7 @@ func (k *Keeper) compare(domain string, before []Finding, r Report) (open []Find
 		case untold[f.Check]:
 			open = append(open, f) // perhaps it is still there
 		case !slices.ContainsFunc(open, func(o Finding) bool { return o.Check == f.Check && o.Subject == f.Subject }):
-			k.cfg.Log.Info("mended: "+f.Text, "of", subject, "check", f.Check)
+			log.Info("mended: "+f.Text, "of", subject, "check", f.Check)
 		}
 	}
 	return open[:min(len(open), len(checks)*maxPerTest)]

@@ -122,19 +122,19 @@ func TestKeeperRemembersWhatCannotBeTold(t *testing.T) {
 	w := newWard(t, nil, domain)
 	w.log.Expect("is missing")
 	missing := Finding{Check: "dkim", Subject: "s", Level: Fault, Text: "The DKIM record at s is missing 1 time."}
-	open := w.keeper.compare(domain, nil, Report{Findings: []Finding{missing}})
+	open := w.keeper.compare(domain, nil, Report{Findings: []Finding{missing}}, w.keeper.cfg.Log)
 	untold := Finding{Check: "dkim", Subject: "s", Level: Note, Untold: true, Text: "It could not be checked."}
-	open = w.keeper.compare(domain, open, Report{Findings: []Finding{untold}})
+	open = w.keeper.compare(domain, open, Report{Findings: []Finding{untold}}, w.keeper.cfg.Log)
 	if len(open) != 1 {
 		t.Fatalf("%d are open", len(open))
 	}
 	missing.Text = "The DKIM record at s is missing 2 times."
 	missing.Text = strings.Replace(missing.Text, "times", "time", 1)
-	open = w.keeper.compare(domain, open, Report{Findings: []Finding{missing}})
+	open = w.keeper.compare(domain, open, Report{Findings: []Finding{missing}}, w.keeper.cfg.Log)
 	if n := len(w.log.Lines()); n != 1 {
 		t.Errorf("%d lines: %q", n, w.log.Lines())
 	}
-	if open = w.keeper.compare(domain, open, Report{}); len(open) != 0 || !w.log.Contains("mended") {
+	if open = w.keeper.compare(domain, open, Report{}, w.keeper.cfg.Log); len(open) != 0 || !w.log.Contains("mended") {
 		t.Errorf("%v, %q", open, w.log.Lines())
 	}
 }

@@ -97,7 +97,7 @@ for m in mailbox.mbox(sys.argv[1], create=False):
 box = mailbox.mbox(sys.argv[1], create=False)
 for i, key in enumerate(box.iterkeys()):
     raw = box.get_bytes(key)
-    raw = re.sub(rb"\A(?:Status: R?O\n)(?:X-Status: [A-Z]*\n)?", b"", raw)
+    raw = re.sub(rb"\A(?:Status: R?O\n)(?:X-Status: [A-Z]*\n)?(?:X-Keywords: [^\n]*\n)?", b"", raw)
     raw = re.sub(rb"(?m)^>(>*From )", rb"\1", raw)
     out[i]["sum"] = hashlib.sha256(raw).hexdigest()
 print(json.dumps(out))
