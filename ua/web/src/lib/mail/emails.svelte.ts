@@ -4,6 +4,7 @@
 // What is shown of a message is what the server last said with the changes on top that are still under way (pending).
 
 import { SvelteMap } from 'svelte/reactivity'
+import { Failure } from '#/lib/api'
 import { session } from '#/lib/session.svelte'
 import { toasts } from '#/lib/toasts.svelte'
 import { MethodError, Refused } from '#/lib/jmap/client'
@@ -198,6 +199,20 @@ class Emails {
     for (const id of ids.slice(0, 5)) if (!this.bodies.has(id)) this.whole(id).catch(() => undefined)
   }
 
+  /** Reads whole messages one by one while there is nothing else to do, so that they can be read without the network. */
+  async keep(ids: readonly Id[], signal: AbortSignal): Promise<void> {
+    for (const id of ids) {
+      await new Promise((go) => setTimeout(go, 150))
+      if (signal.aborted) return
+      if (this.bodies.has(id) || !this.base.has(id) || this.base.get(id)!.size > 2_000_000) continue
+      try {
+        await this.whole(id)
+      } catch {
+        return // the network is gone, or the server is busy
+      }
+    }
+  }
+
   // ---- changing
 
   /** Calls back with the ids of messages whose keywords, mailboxes or life were changed here. */
@@ -269,7 +284,7 @@ class Emails {
       let refused: Record<Id, SetError> = {}
       let lost = false
       try {
-        const r = await session.jmap.call<SetResult<Summary>>('Email/set', { update: Object.fromEntries(some.map((id) => [id, wire(patches.get(id)!)])) })
+        const r = await insist(() => session.jmap.call<SetResult<Summary>>('Email/set', { update: Object.fromEntries(some.map((id) => [id, wire(patches.get(id)!)])) }))
         refused = r.notUpdated ?? {}
       } catch (cause) {
         lost = true
@@ -307,7 +322,7 @@ class Emails {
       let kept: Record<Id, SetError> = {}
       let lost = false
       try {
-        const r = await session.jmap.call<SetResult>('Email/set', { destroy: some })
+        const r = await insist(() => session.jmap.call<SetResult>('Email/set', { destroy: some }))
         kept = r.notDestroyed ?? {}
       } catch (cause) {
         lost = true
@@ -482,6 +497,26 @@ class Emails {
     for (const id of this.base.keys()) {
       if (n-- <= 0) break
       if (!this.pending.has(id)) this.drop(id)
+    }
+  }
+}
+
+/** Does something again once somebody has logged in again, when the session has ended under it. */
+async function insist<T>(run: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await run()
+    } catch (cause) {
+      if (!(cause instanceof Failure) || cause.kind !== 'unauthenticated') throw cause
+      await new Promise<void>((resolve) => {
+        const stop = $effect.root(() => {
+          $effect(() => {
+            if (session.phase !== 'in') return
+            resolve()
+            queueMicrotask(() => stop())
+          })
+        })
+      })
     }
   }
 }

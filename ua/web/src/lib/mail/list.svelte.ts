@@ -18,6 +18,7 @@ type Threads = GetResult<{ id: Id; emailIds: Id[] }>
 
 const sort = [{ property: 'receivedAt', isAscending: false }]
 const idsPerQuery = 10_000
+const triesAtMost = 5
 
 export class List {
   /** null until the first answer. */
@@ -27,8 +28,10 @@ export class List {
   failure = $state.raw<unknown>(null)
   private rows = new Rows()
   private state: State = ''
-  private range: [from: number, to: number] = [0, pageSize]
+  private range: [from: number, to: number] = [0, pageSize / 2]
   private flights = new Map<number, AbortController>()
+  /** How often pages were asked for since one last looked elsewhere: a server that contradicts itself is not asked for ever. */
+  private tries = new Map<number, number>()
   private timer: ReturnType<typeof setTimeout> | undefined
   private refreshing: Promise<void> | undefined
   private again = false
@@ -95,6 +98,7 @@ export class List {
   /** Says which rows are in view; what is missing there and close by is loaded. */
   look(from: number, to: number): void {
     const jump = Math.abs(from - this.range[0]) > 2 * pageSize
+    if (from !== this.range[0] || to !== this.range[1]) this.tries.clear()
     this.range = [Math.max(0, from), to]
     if (!this.active || this.timer !== undefined) return
     this.timer = setTimeout(() => {
@@ -106,6 +110,7 @@ export class List {
   /** Tries again what failed. */
   retry(): void {
     this.failure = null
+    this.tries.clear()
     this.pump()
   }
 
@@ -119,7 +124,12 @@ export class List {
       flight.abort()
       this.flights.delete(page)
     }
-    for (const page of wanted) if (!this.flights.has(page)) void this.fetch(page)
+    for (const page of wanted) {
+      const tries = this.tries.get(page) ?? 0
+      if (this.flights.has(page) || tries >= triesAtMost) continue
+      this.tries.set(page, tries + 1)
+      void this.fetch(page)
+    }
     const lacking = this.rows.slice(from, to).filter((id) => id !== undefined && !emails.has(id)) as Id[]
     if (lacking.length > 0) emails.load(lacking).catch(() => undefined)
   }
@@ -215,6 +225,7 @@ export class List {
   }
 
   private async follow(): Promise<void> {
+    this.tries.clear()
     if (this.total === null || !this.state) {
       this.pump()
       return

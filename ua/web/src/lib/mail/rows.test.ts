@@ -22,6 +22,16 @@ describe('rows of a long list', () => {
     expect(r.missing(990, 1010)).toEqual([19])
   })
 
+  it('ask once whether there is anything', () => {
+    const r = new Rows()
+    r.page(0, [], 0, false)
+    expect(r.missing(0, 50)).toEqual([])
+    r.doubtAll()
+    expect(r.missing(0, 50)).toEqual([0])
+    r.page(0, [], 0, false)
+    expect(r.missing(0, 50)).toEqual([])
+  })
+
   it('take changes in as RFC 8620 5.6 says', () => {
     const r = full(60)
     r.change(['m3', 'm10'], [{ id: 'new', index: 0 }, { id: 'm10', index: 5 }], 60)

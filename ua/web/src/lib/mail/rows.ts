@@ -12,6 +12,8 @@ export class Rows {
   private hidden = new Set<Id>()
   private doubt = new Set<number>()
   private shown: (Id | undefined)[] = []
+  /** Whether the server has ever said anything. */
+  private asked = false
 
   get length(): number {
     return this.shown.length
@@ -46,7 +48,7 @@ export class Rows {
 
   /** The pages that rows from…to of what is shown need, which are not known for sure. */
   missing(from: number, to: number): number[] {
-    if (this.server.length === 0) return [0]
+    if (this.server.length === 0) return this.asked && !this.doubt.has(0) ? [] : [0]
     const last = Math.min(this.place(to), this.server.length)
     const out: number[] = []
     for (let p = Math.floor(Math.max(0, this.place(from)) / pageSize); p * pageSize < last; p++) if (!this.complete(p)) out.push(p)
@@ -73,6 +75,7 @@ export class Rows {
 
   /** Takes a page in. sameState: the rest of the list is of the same state as the page. */
   page(position: number, ids: readonly Id[], total: number, sameState: boolean): void {
+    this.asked = true
     if (!sameState || total !== this.server.length) {
       if (this.server.length > 0) this.doubtAll()
       if (this.hidden.size > 0) this.server = this.server.filter((id) => id === undefined || !this.hidden.has(id)) // gone by now, or the page has them
