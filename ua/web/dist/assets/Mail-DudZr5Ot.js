@@ -1,1 +1,0 @@
-import{n as e,t}from"./app-CG4chahj.js";var n=e(`<h1></h1>`);function r(e){var r=n();r.textContent=`mail/Mail`,t(e,r)}export{r as default};

@@ -1,0 +1,1 @@
+function e(e){return`data:image/svg+xml,${encodeURIComponent(e)}`}export{e as t};
