@@ -67,7 +67,11 @@ test('hostile messages run nothing and load nothing', async () => {
     dispatchEvent(new PopStateEvent('popstate'))
   }, to)
 
+  // A message's <base> is refused by the policy where it is parsed, before it is cut out. Nothing else of a message may come as far as the policy.
+  const trouble = () => v.errors.filter((t) => !/base URI/.test(t))
+
   const unharmed = async (subject) => {
+    same(trouble(), [], `${subject}: the page`)
     same(await page.evaluate(() => [window.owned ?? null, document.title.includes('owned')]), [null, false], `${subject} ran something`)
     same(page.frames().length <= 2, true, `${subject} made frames`)
     same([dialogs, pages], [[], 0], `${subject} opened dialogs or pages`)
@@ -101,6 +105,6 @@ test('hostile messages run nothing and load nothing', async () => {
   same(opened.filter((u) => !/^https?:\/\//.test(u)), [], 'addresses that were opened')
   assert(pictures > 5, `only ${pictures} messages have pictures`)
   same([...asked].filter((p) => !/^\/(api\/(image|settings|correspondents|way)|jmap\/|assets\/|frame\.html|icon)/.test(p) && !/^(blob|data):/.test(p)), [], 'what was asked of the house')
-  same(v.errors, [], 'the page')
+  same(trouble(), [], 'the page')
   return `${got.list.length} messages, ${pressed} presses, pictures of ${pictures} shown, ${opened.length} links opened by the page`
 })

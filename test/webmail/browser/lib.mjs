@@ -40,7 +40,7 @@ export async function visit(options = {}) {
   page.setDefaultTimeout(15_000)
   page.on('pageerror', (e) => errors.push(String(e.stack ?? e)))
   page.on('console', (m) => {
-    if (m.type() === 'error' && /Content Security Policy|Refused to/.test(m.text())) errors.push(m.text())
+    if (m.type() === 'error' && /Content Security Policy|Refused to/.test(m.text())) errors.push(`${m.text()} (${m.location().url})`)
   })
   return { context, page, stray, errors, end: () => context.close() }
 }

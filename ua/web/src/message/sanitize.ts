@@ -44,9 +44,13 @@ export const maxHTML = 4_000_000
 const urlInStyle = /url\(\s*(?:"([^"]*)"|'([^']*)'|([^'")\s]*))\s*\)/gi
 const dangerousStyle = /expression\s*\(|-moz-binding|behavior\s*:|@import[^;]*;?|@font-face\s*\{[^}]*\}|@charset[^;]*;?|@namespace[^;]*;?/gi
 
-/** Cleans a message's HTML. Attributes of pictures that are elsewhere are kept as data-remote and data-remote-style. */
-export function clean(html: string): Clean {
-  const purify = DOMPurify(window)
+/**
+ * Cleans a message's HTML. Attributes of pictures that are elsewhere are kept as data-remote and data-remote-style. It is parsed in the given window: the
+ * frame's, where nothing runs. (In a page with scripts some browsers fire error handlers of media that were parsed and are nowhere shown; there only the
+ * policy would stop them.)
+ */
+export function clean(html: string, where: Window = window): Clean {
+  const purify = DOMPurify(where as unknown as typeof window)
   const root = purify.sanitize(html, config) as unknown as HTMLElement
   const doc = root.ownerDocument
   const body = root.querySelector('body') ?? root
