@@ -42,6 +42,14 @@ export async function visit(options = {}) {
   page.on('console', (m) => {
     if (m.type() === 'error' && /Content Security Policy|Refused to/.test(m.text())) errors.push(`${m.text()} (${m.location().url})`)
   })
+  // What was told is remembered: a failure says it.
+  await page.addInitScript(() => {
+    if (window.top !== window) return
+    window.told = []
+    new MutationObserver((all) => {
+      for (const m of all) for (const n of m.addedNodes) if (n.classList?.contains('toast')) window.told.push(n.textContent)
+    }).observe(document, { subtree: true, childList: true })
+  })
   return { context, page, stray, errors, end: () => context.close() }
 }
 
@@ -191,6 +199,7 @@ export async function run(only) {
     } catch (cause) {
       line.ok = false
       line.text = String(cause?.stack ?? cause)
+      for (const c of browser?.contexts() ?? []) for (const p of c.pages()) line.text += `\n${p.url()} told ${JSON.stringify(await p.evaluate(() => window.told).catch(() => null))}`
       failed++
       if (process.env.FAILED) {
         mkdirSync(process.env.FAILED, { recursive: true })
