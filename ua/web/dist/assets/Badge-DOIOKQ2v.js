@@ -1,1 +1,0 @@
-import"./app-CK-EqmPX.js";import{$ as e,F as t,L as n,N as r,at as i,m as a,r as o}from"./index-client-Dhcanfy4.js";var s=n(`<span class="badge svelte-kamzl9"> </span>`);function c(n,c){let l=o(c,`tone`,3,`plain`);var u=s(),d=i(u,!0);e(()=>{a(u,`data-tone`,l()),a(u,`title`,c.title),r(d,c.text)}),t(n,u)}export{c as t};

@@ -1,1 +1,0 @@
-import"./app-CK-EqmPX.js";import{a as e,i as t}from"./index-client-Dhcanfy4.js";import{n}from"./arrow-left-CwnJEOYG.js";var r=new Set([`$$slots`,`$$events`,`$$legacy`]);function i(i,a){let o=t(a,r),s={name:`code`,size:24,node:[[`path`,{d:`m16 18 6-6-6-6`}],[`path`,{d:`m8 6-6 6 6 6`}]]};n(i,e(()=>o,{get icon(){return s}}))}export{i as t};

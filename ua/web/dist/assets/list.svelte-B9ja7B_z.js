@@ -1,0 +1,1 @@
+export{i as List}from"./Mail-ogOZKFW0.js";

@@ -1,1 +1,0 @@
-export{i as List}from"./Mail-oxan9fAt.js";

@@ -1,0 +1,1 @@
+import"./app-CzRPOc8k.js";import{a as e,i as t}from"./index-client-Dhcanfy4.js";import{n}from"./arrow-left-Dj_LS1-9.js";var r=new Set([`$$slots`,`$$events`,`$$legacy`]);function i(i,a){let o=t(a,r),s={name:`plus`,size:24,node:[[`path`,{d:`M5 12h14`}],[`path`,{d:`M12 5v14`}]]};n(i,e(()=>o,{get icon(){return s}}))}export{i as t};
