@@ -13,7 +13,7 @@ RAPIDCHECKS ?= 20000
 # The checker stays out of go.mod: it is no part of the product.
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: demo build deps test format vet check race fuzz bench bench-peers soak crash interop rfc
+.PHONY: demo build deps test format vet check race fuzz bench bench-peers soak crash interop webmail rfc
 
 # The whole system on loopback with a throw-away directory.
 demo:
@@ -58,6 +58,10 @@ bench-peers:
 
 interop: deps
 	CGO_ENABLED=0 $(GO) test -count 1 -timeout 15m -v ./test/interop/...
+
+# All browser tests, those that measure included, on a quiet machine.
+webmail: deps
+	WEBMAIL_MORE=1 CGO_ENABLED=0 $(GO) test -count 1 -timeout 30m -v ./test/webmail/...
 
 crash:
 	CRASH_KILLS=$(KILLS) CRASH_POWER=$(POWER) CRASH_CALLS=$(CALLS) CGO_ENABLED=0 $(GO) test -count 1 -timeout 60m -v ./test/crash/...

@@ -114,7 +114,7 @@ type line struct {
 }
 
 // TestBrowser runs browser/*.test.mjs. WEBMAIL_ONLY narrows it to tests with such a name, WEBMAIL_SHOTS is a directory for pictures of the pages,
-// WEBMAIL_DIST another build of the webmail.
+// WEBMAIL_DIST another build of the webmail. WEBMAIL_MORE adds browser/*.more.mjs, which measure and so want a quiet machine: make webmail.
 func TestBrowser(t *testing.T) {
 	node, chromium := tool(t, "node"), tool(t, "chromium")
 	packages(t, "browser")
@@ -148,7 +148,7 @@ func TestBrowser(t *testing.T) {
 	}
 	cmd := exec.CommandContext(ctx, node, args...)
 	cmd.Dir = "browser"
-	cmd.Env = append(os.Environ(), "HOUSE="+file, "CHROMIUM="+chromium, "SHOTS="+os.Getenv("WEBMAIL_SHOTS"), "FAILED="+os.Getenv("WEBMAIL_FAILED"))
+	cmd.Env = append(os.Environ(), "HOUSE="+file, "CHROMIUM="+chromium, "SHOTS="+os.Getenv("WEBMAIL_SHOTS"), "FAILED="+os.Getenv("WEBMAIL_FAILED"), "MORE="+os.Getenv("WEBMAIL_MORE"))
 	var trouble bytes.Buffer
 	cmd.Stderr = &trouble
 	out, err := cmd.StdoutPipe()

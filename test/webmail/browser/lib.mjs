@@ -1,4 +1,5 @@
 // What the browser tests share: one chromium, a fresh profile for each test, people who log in, and a record of every request that leaves.
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { readFileSync, mkdirSync } from 'node:fs'
 import { request } from 'node:https'
 import { chromium } from 'playwright-core'
@@ -10,9 +11,11 @@ export const phone = { width: 390, height: 844 }
 export const shots = process.env.SHOTS ?? ''
 
 let browser
+/** The contexts of the test that runs. */
+const mine = new AsyncLocalStorage()
 
-export async function open() {
-  browser ??= await chromium.launch({
+export function open() {
+  browser ??= chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: ['--no-sandbox', `--host-resolver-rules=MAP *.example 127.0.0.1`, `--ignore-certificate-errors-spki-list=${house.pin}`],
   })
@@ -20,7 +23,7 @@ export async function open() {
 }
 
 export async function close() {
-  await browser?.close()
+  await (await browser)?.close()
 }
 
 /** A fresh profile. stray lists what was asked of anybody but the house; errors what the page threw. */
@@ -28,6 +31,7 @@ export async function visit(options = {}) {
   const b = await open()
   const { viewport = desktop, ...more } = options
   const context = await b.newContext({ viewport, hasTouch: viewport.width < 600, isMobile: viewport.width < 600, locale: 'en-GB', timezoneId: 'Europe/Berlin', acceptDownloads: true, ...more })
+  mine.getStore()?.push(context)
   const stray = []
   const errors = []
   context.on('request', (r) => {
@@ -149,9 +153,9 @@ export async function deliver(text, to = house.user, from = 'stranger@far.exampl
 
 const tests = []
 
-/** Declares a test. */
-export function test(name, run) {
-  tests.push({ name, run })
+/** Declares a test. Two run at a time, but for those that must be alone because they stop the house or measure. */
+export function test(name, run, { alone = false } = {}) {
+  tests.push({ name, run, alone })
 }
 
 export function assert(ok, text) {
@@ -187,29 +191,38 @@ export async function picture(page, name) {
   await page.screenshot({ path: `${shots}/${name}.png`, animations: 'disabled' })
 }
 
-/** Runs what was declared, one after the other, and tells each as a line of JSON. */
+/** Runs one test, and tells of it as a line of JSON. */
+async function runOne(t) {
+  const began = Date.now()
+  const line = { test: t.name, ok: true, text: '', ms: 0 }
+  const contexts = []
+  try {
+    line.text = (await mine.run(contexts, t.run)) ?? ''
+  } catch (cause) {
+    line.ok = false
+    line.text = String(cause?.stack ?? cause)
+    for (const p of contexts.flatMap((c) => c.pages())) line.text += `\n${p.url()} told ${JSON.stringify(await p.evaluate(() => window.told).catch(() => null))}`
+    if (process.env.FAILED) {
+      mkdirSync(process.env.FAILED, { recursive: true })
+      for (const [i, p] of contexts.flatMap((c) => c.pages()).entries()) await p.screenshot({ path: `${process.env.FAILED}/${t.name.replace(/\W+/g, '-')}-${i}.png` }).catch(() => undefined)
+    }
+  }
+  for (const c of contexts) await c.close().catch(() => undefined)
+  line.ms = Date.now() - began
+  console.log(JSON.stringify(line))
+  return line.ok
+}
+
+/** Runs what was declared, and gives how many failed. */
 export async function run(only) {
   let failed = 0
-  for (const t of tests) {
-    if (only && !t.name.includes(only)) continue
-    const began = Date.now()
-    const line = { test: t.name, ok: true, text: '', ms: 0 }
-    try {
-      line.text = (await t.run()) ?? ''
-    } catch (cause) {
-      line.ok = false
-      line.text = String(cause?.stack ?? cause)
-      for (const c of browser?.contexts() ?? []) for (const p of c.pages()) line.text += `\n${p.url()} told ${JSON.stringify(await p.evaluate(() => window.told).catch(() => null))}`
-      failed++
-      if (process.env.FAILED) {
-        mkdirSync(process.env.FAILED, { recursive: true })
-        for (const c of browser?.contexts() ?? []) for (const [i, p] of c.pages().entries()) await p.screenshot({ path: `${process.env.FAILED}/${t.name.replace(/\W+/g, '-')}-${i}.png` }).catch(() => undefined)
-      }
-    }
-    for (const c of browser?.contexts() ?? []) await c.close().catch(() => undefined)
-    line.ms = Date.now() - began
-    console.log(JSON.stringify(line))
+  const wanted = tests.filter((t) => !only || t.name.includes(only))
+  const together = wanted.filter((t) => !t.alone)
+  const lane = async () => {
+    for (let t = together.shift(); t; t = together.shift()) if (!(await runOne(t))) failed++
   }
+  await Promise.all([lane(), lane()])
+  for (const t of wanted.filter((t) => t.alone)) if (!(await runOne(t))) failed++
   await close()
   return failed
 }

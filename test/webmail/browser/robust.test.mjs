@@ -35,7 +35,7 @@ test('robust: the server is started anew under the page', async () => {
     return (await jmap(page, [['Email/query', { filter: { subject: 'Through the storm', inMailbox: sent } }]]))[0].ids.length === 1
   })
   same(errors, [], 'the page')
-})
+}, { alone: true })
 
 test('robust: mail is read without a network, and what is sent leaves when it is back', async () => {
   const me = await person('rosa', { settings: { undoSeconds: 0 } })

@@ -94,4 +94,4 @@ if (shots) test('shots', async () => {
   } catch {
     // without pngquant they stay as they are
   }
-})
+}, { alone: true })

@@ -79,7 +79,7 @@ test('keyboard: a day without the mouse', async () => {
   const onPage = await tabTo(page, /Settings/)
   await key('Enter')
   await page.getByRole('heading', { name: 'Settings', exact: true }).waitFor()
-  const inSettings = await tabTo(page, /Security/)
+  const inSettings = await tabTo(page, /Password and login/)
   await key('Enter')
   await page.getByLabel('Present password').waitFor()
   same({ inWindow, onPage, inSettings }, { inWindow: [], onPage: [], inSettings: [] }, 'focus that is not seen')

@@ -11,12 +11,20 @@ async function look(page, what, found) {
     for (const colorScheme of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
       if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(source)
-      const all = await page.evaluate(async (dark) => {
+      const ask = () => page.evaluate(async (dark) => {
+        // Colours on their way to others are no colours yet.
+        const still = new CSSStyleSheet()
+        still.replaceSync('*, *::before, *::after { transition: none !important; animation: none !important }')
+        document.adoptedStyleSheets = [still]
         await new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))
-        await Promise.all(document.getAnimations().filter((a) => a.effect?.getComputedTiming().iterations !== Infinity).map((a) => a.finished.catch(() => undefined)))
         const r = await axe.run(document, { iframes: false, resultTypes: ['violations'], ...(dark ? { runOnly: ['color-contrast'] } : {}) })
         return r.violations.filter((v) => v.impact === 'serious' || v.impact === 'critical').map((v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => `${n.html.slice(0, 160)} (${(n.any[0] ?? n.all[0] ?? n.none[0])?.message ?? ''})`).join(' | ')}`)
       }, colorScheme === 'dark')
+      let all = await ask()
+      for (let i = 0; i < 3 && all.length > 0; i++) {
+        await page.waitForTimeout(150) // what was just loaded may not be painted
+        all = await ask()
+      }
       for (const text of all) found.push(`${what}, ${device}, ${colorScheme}: ${text}`)
     }
   }
