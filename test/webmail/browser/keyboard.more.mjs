@@ -1,15 +1,16 @@
 // Everything without the mouse, and the focus is always seen.
 import { assert, composer, house, jmap, letter, person, row, same, test, toast, until, visit } from './lib.mjs'
 
-/** What has the focus, and whether one sees it. */
+/** What has the focus, and whether one sees it: by an outline, or by the cursor that blinks in a text. */
 const focus = (page) => page.evaluate(() => {
   let e = document.activeElement
+  const text = e?.matches('input:not([type=checkbox]):not([type=radio]), textarea, [contenteditable=true]') && getComputedStyle(e).caretColor !== 'transparent'
   const name = `${e?.localName} ${e?.getAttribute('aria-label') ?? e?.textContent?.trim().slice(0, 30) ?? ''}`
   for (let i = 0; e && i < 4; i++, e = e.parentElement) {
     const s = getComputedStyle(e)
     if ((s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 1) || (i === 0 && s.boxShadow !== 'none')) return { name, seen: true }
   }
-  return { name, seen: document.activeElement === document.body || document.activeElement?.localName === 'iframe' }
+  return { name, seen: text || document.activeElement === document.body || document.activeElement?.localName === 'iframe' }
 })
 
 /** Presses Tab until something has the focus, and gives what had it on the way and did not show it. */
