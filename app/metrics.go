@@ -118,8 +118,8 @@ func (a *App) eventPoints(context.Context) (out []obs.Point, _ error) {
 }
 
 func (a *App) connectionPoints(context.Context) (out []obs.Point, _ error) {
-	for _, s := range a.services {
-		out = append(out, obs.Point{Labels: []string{s.name}, Value: float64(s.server.Open())})
+	for name, n := range a.connections() {
+		out = append(out, obs.Point{Labels: []string{name}, Value: float64(n)})
 	}
 	return out, nil
 }

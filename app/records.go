@@ -26,22 +26,20 @@ type trust struct{ *App }
 const stsMaxAge = 14 * 24 * time.Hour
 
 // services are the ports where users' programs reach us.
-func (a *App) userServices() records.Services {
-	l := a.cfg.Listen
-	return records.Services{
-		Submissions: port(l.Submissions), Submission: port(l.Submission), IMAPS: port(l.IMAPS), IMAP: port(l.IMAP), POP3S: port(l.POP3S), POP3: port(l.POP3),
-	}
-}
+func (a *App) userServices() records.Services { return a.servicesAt(port) }
 
 // programServices are what our users' programs are told: on a machine that nobody else reaches, what it listens on there.
 func (a *App) programServices() records.Services {
-	s := a.userServices()
-	if s != (records.Services{}) {
+	if s := a.userServices(); s != (records.Services{}) {
 		return s
 	}
+	return a.servicesAt(anyPort)
+}
+
+func (a *App) servicesAt(of func(config.Addresses) uint16) records.Services {
 	l := a.cfg.Listen
 	return records.Services{
-		Submissions: anyPort(l.Submissions), Submission: anyPort(l.Submission), IMAPS: anyPort(l.IMAPS), IMAP: anyPort(l.IMAP), POP3S: anyPort(l.POP3S), POP3: anyPort(l.POP3),
+		Submissions: of(l.Submissions), Submission: of(l.Submission), IMAPS: of(l.IMAPS), IMAP: of(l.IMAP), POP3S: of(l.POP3S), POP3: of(l.POP3),
 	}
 }
 
