@@ -92,9 +92,6 @@ type Mailbox struct {
 	Size     int64  `json:"size"`
 }
 
-// passwordLabel is the label of an account's main password, as service/directory names it.
-const passwordLabel = "password"
-
 // maxName bounds what an account is called, in octets.
 const maxName = 200
 
@@ -184,7 +181,7 @@ func (o *Operations) credential(password string) (c mail.Credential, generated s
 		password = generated
 	}
 	c, err = o.p.Credential(password)
-	c.Label, c.Created = passwordLabel, o.p.Clock.Now()
+	c.Label, c.Created = mail.Password, o.p.Clock.Now()
 	return c, generated, err
 }
 
